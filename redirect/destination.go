@@ -1,0 +1,169 @@
+package redirect
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+
+	"golang.org/x/net/idna"
+)
+
+// MaxDestination is the longest destination in bytes, as written and after normalisation.
+const MaxDestination = 2048
+
+// ErrDestination is wrapped by every refusal of CheckDestination.
+var ErrDestination = errors.New("destination refused")
+
+// DestinationPolicy is what one brand allows its links to point at. The zero value allows any http or https host.
+type DestinationPolicy struct {
+	Hosts      []string               // when not empty, the only hosts allowed (canonical, see CanonicalHost)
+	AppSchemes []string               // lower-case schemes of the brand's apps, such as "myapp"
+	OwnHost    func(host string) bool // reports Carom's own short domains, which would loop; nil for none
+}
+
+// A Destination is an address that CheckDestination has accepted.
+type Destination struct {
+	URL          string // normalised: lower-case scheme and host, punycode, only printable ASCII
+	MixedScripts bool   // a label of the host mixes scripts (Latin with Cyrillic, say): show it to a person
+}
+
+// CheckDestination accepts an absolute URL that may be sent to a browser in a Location header, or says why not.
+// It is applied when a link is written and again when an edge loads it.
+func CheckDestination(raw string, policy DestinationPolicy) (Destination, error) {
+	refuse := func(why string, args ...any) (Destination, error) {
+		return Destination{}, fmt.Errorf("%w: %s", ErrDestination, fmt.Sprintf(why, args...))
+	}
+	if raw == "" {
+		return refuse("it is empty")
+	}
+	if len(raw) > MaxDestination {
+		return refuse("%d bytes, at most %d are allowed", len(raw), MaxDestination)
+	}
+	if i := strings.IndexFunc(raw, func(r rune) bool { return r <= ' ' || r == 0x7f || r == unicode.ReplacementChar }); i >= 0 {
+		return refuse("control character, blank or invalid UTF-8 at byte %d", i)
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return refuse("it does not parse as a URL: %v", errors.Unwrap(err))
+	}
+	switch {
+	case u.Scheme == "":
+		return refuse("%q has no scheme: write https://…", raw)
+	case u.Scheme != "http" && u.Scheme != "https":
+		if forbiddenScheme(u.Scheme) || !slices.Contains(policy.AppSchemes, u.Scheme) {
+			return refuse("scheme %q is not allowed: use http, https or an app scheme on the brand's list", u.Scheme)
+		}
+		return Destination{URL: asciiURL(u.String())}, nil
+	case u.User != nil:
+		return refuse("it carries a user name (user@host), which hides where it goes")
+	case u.Opaque != "" || u.Hostname() == "":
+		return refuse("%q has no host", raw)
+	case strings.Contains(raw, `\`):
+		return refuse("it contains a backslash, which browsers read as a slash")
+	}
+	host, err := CanonicalHost(u.Host)
+	if err != nil {
+		return refuse("%v", err)
+	}
+	if len(policy.Hosts) > 0 && !slices.Contains(policy.Hosts, host) {
+		return refuse("host %q is not on the brand's list of destination hosts", host)
+	}
+	if policy.OwnHost != nil && policy.OwnHost(host) {
+		return refuse("host %q is a short domain of Carom: the link would loop", host)
+	}
+	mixed := mixedScripts(u.Hostname())
+	port := u.Port()
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	u.Host = host
+	if port != "" {
+		u.Host += ":" + port
+	}
+	out := asciiURL(u.String())
+	if len(out) > MaxDestination {
+		return refuse("%d bytes once its characters are encoded, at most %d are allowed", len(out), MaxDestination)
+	}
+	return Destination{URL: out, MixedScripts: mixed}, nil
+}
+
+// forbiddenScheme names schemes that run or read things in the visitor's browser; no allowlist admits them.
+func forbiddenScheme(scheme string) bool {
+	switch scheme {
+	case "javascript", "data", "vbscript", "file", "blob", "about", "view-source":
+		return true
+	}
+	return false
+}
+
+// asciiURL percent-encodes what url.String leaves outside printable ASCII (in raw queries) and quotes.
+func asciiURL(s string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c > ' ' && c < 0x7f && c != '"' && c != '<' && c != '>' {
+			b.WriteByte(c)
+		} else {
+			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+		}
+	}
+	return b.String()
+}
+
+// CanonicalHost is the one spelling of a host: lower case, punycode, no port, no trailing dot, no brackets.
+func CanonicalHost(hostport string) (string, error) {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".")
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.String(), nil
+	}
+	ascii, err := idna.Lookup.ToASCII(host)
+	if err != nil || ascii == "" || len(ascii) > 253 {
+		return "", fmt.Errorf("%q is not a host name", host)
+	}
+	return ascii, nil
+}
+
+// mixedScripts reports whether one label of an internationalised host draws letters from more than one script,
+// the Japanese and Korean mixtures of Han excepted (UTS 39, highly restrictive level).
+func mixedScripts(host string) bool {
+	if u, err := idna.Lookup.ToUnicode(host); err == nil {
+		host = u
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		var latin, han, kana, hangul, other bool
+		scripts := map[string]bool{}
+		for _, r := range label {
+			switch {
+			case !unicode.IsLetter(r):
+			case unicode.Is(unicode.Latin, r):
+				latin = true
+			case unicode.Is(unicode.Han, r):
+				han = true
+			case unicode.In(r, unicode.Hiragana, unicode.Katakana):
+				kana = true
+			case unicode.Is(unicode.Hangul, r):
+				hangul = true
+			default:
+				other = true
+				for name, table := range unicode.Scripts {
+					if unicode.Is(table, r) {
+						scripts[name] = true
+					}
+				}
+			}
+		}
+		east := han || kana || hangul
+		if len(scripts) > 1 || other && (latin || east) || kana && hangul {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,143 @@
+package redirect
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// UTM holds the five campaign parameters of one link, expanded or as templates.
+type UTM struct {
+	Source, Medium, Campaign, Content, Term string
+}
+
+// Or returns u with each empty value taken from def.
+func (u UTM) Or(def UTM) UTM {
+	or := func(a, b string) string {
+		if a != "" {
+			return a
+		}
+		return b
+	}
+	return UTM{
+		or(u.Source, def.Source), or(u.Medium, def.Medium), or(u.Campaign, def.Campaign),
+		or(u.Content, def.Content), or(u.Term, def.Term),
+	}
+}
+
+// TemplateValues fills the placeholders that a UTM value may hold.
+type TemplateValues struct {
+	Brand, Campaign, Influencer, Link, Platform, ContentFormat string
+}
+
+func (v TemplateValues) value(name string) (string, bool) {
+	switch name {
+	case "brand":
+		return v.Brand, true
+	case "campaign":
+		return v.Campaign, true
+	case "influencer":
+		return v.Influencer, true
+	case "link":
+		return v.Link, true
+	case "platform":
+		return v.Platform, true
+	case "content_format":
+		return v.ContentFormat, true
+	}
+	return "", false
+}
+
+// CheckTemplate refuses a UTM value with an unknown placeholder or an unclosed brace.
+func CheckTemplate(template string) error {
+	_, err := expand(template, TemplateValues{})
+	return err
+}
+
+// expand replaces {name} in template; an unknown name is an error that lists the known ones.
+func expand(template string, values TemplateValues) (string, error) {
+	if !strings.ContainsAny(template, "{}") {
+		return template, nil
+	}
+	var b strings.Builder
+	for rest := template; ; {
+		before, after, open := strings.Cut(rest, "{")
+		b.WriteString(before)
+		if !open {
+			return b.String(), nil
+		}
+		name, tail, closed := strings.Cut(after, "}")
+		value, known := values.value(name)
+		if !closed || !known {
+			return "", fmt.Errorf("template %q: unknown placeholder %q; known are "+
+				"{brand} {campaign} {influencer} {link} {platform} {content_format}", template, "{"+name)
+		}
+		b.WriteString(value)
+		rest = tail
+	}
+}
+
+// A Location is the part of a Location header that one link always sends; the redirect appends the click id
+// to prefix, then incoming parameters that are not in names, then fragment.
+type Location struct {
+	Prefix   string   // destination with its query and UTM values, ending in "?" or "&" and the click-id parameter's "name="
+	Fragment string   // "#…" or empty
+	Names    []string // decoded names of the parameters in Prefix: incoming ones with these names are ignored
+}
+
+// NewLocation builds the location of a link. destination must have passed CheckDestination; UTM values
+// replace parameters of the same name in it; clickIDParam names the click-id parameter and must not be empty.
+func NewLocation(destination string, utm UTM, values TemplateValues, clickIDParam string) (Location, error) {
+	base, fragment, hasFragment := strings.Cut(destination, "#")
+	base, query, _ := strings.Cut(base, "?")
+	stored := []struct{ name, template string }{
+		{"utm_source", utm.Source},
+		{"utm_medium", utm.Medium},
+		{"utm_campaign", utm.Campaign},
+		{"utm_content", utm.Content},
+		{"utm_term", utm.Term},
+	}
+	replaced := map[string]bool{clickIDParam: true}
+	for _, p := range stored {
+		if p.template != "" {
+			replaced[p.name] = true
+		}
+	}
+
+	var loc Location
+	var b strings.Builder
+	b.WriteString(base)
+	sep := byte('?')
+	add := func(name, pair string) {
+		loc.Names = append(loc.Names, name)
+		b.WriteByte(sep)
+		b.WriteString(pair)
+		sep = '&'
+	}
+	for pair := range strings.SplitSeq(query, "&") {
+		rawName, _, _ := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(rawName)
+		if err != nil {
+			name = rawName
+		}
+		if pair != "" && !replaced[name] {
+			add(name, pair)
+		}
+	}
+	for _, p := range stored {
+		if p.template == "" {
+			continue
+		}
+		value, err := expand(p.template, values)
+		if err != nil {
+			return Location{}, fmt.Errorf("%s: %w", p.name, err)
+		}
+		add(p.name, p.name+"="+url.QueryEscape(value))
+	}
+	add(clickIDParam, url.QueryEscape(clickIDParam)+"=")
+	loc.Prefix = b.String()
+	if hasFragment {
+		loc.Fragment = "#" + fragment
+	}
+	return loc, nil
+}

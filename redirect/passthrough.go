@@ -1,0 +1,131 @@
+package redirect
+
+import "bytes"
+
+// maxPassthrough is how many incoming parameters are passed on; the rest are ignored, which bounds the work that
+// one request can ask for.
+const maxPassthrough = 32
+
+// appendPassthrough appends "&name=value" for each parameter of an incoming raw query that is not named in
+// stored (see packNames). Each is decoded and encoded anew, so that one incoming parameter stays one; of a repeated
+// name the first wins; a pair that does not decode is ignored. scratch holds decoded names and is returned grown.
+func appendPassthrough(dst, query, stored, scratch []byte) (out, grown []byte) {
+	for range maxPassthrough {
+		if len(query) == 0 {
+			break
+		}
+		var pair []byte
+		pair, query = cutByte(query, '&')
+		rawName, rawValue := cutByte(pair, '=')
+		if len(rawName) == 0 {
+			continue
+		}
+		undo := len(scratch)
+		scratch = append(scratch, 0, 0) // length of the name, filled in below
+		var ok bool
+		if scratch, ok = appendUnescaped(scratch, rawName); !ok {
+			scratch = scratch[:undo]
+			continue
+		}
+		name := scratch[undo+2:]
+		if hasName(stored, name) || hasName(scratch[:undo], name) {
+			scratch = scratch[:undo]
+			continue
+		}
+		scratch[undo], scratch[undo+1] = byte(len(name)), byte(len(name)>>8)
+
+		mark := len(dst)
+		dst = append(dst, '&')
+		dst = appendEscaped(dst, name)
+		dst = append(dst, '=')
+		value := len(scratch)
+		if scratch, ok = appendUnescaped(scratch, rawValue); ok {
+			dst = appendEscaped(dst, scratch[value:])
+		} else {
+			dst = dst[:mark]
+		}
+		scratch = scratch[:value]
+	}
+	return dst, scratch[:0]
+}
+
+// packNames lists names as hasName reads them: two length bytes, little endian, before each.
+func packNames(names []string) []byte {
+	var b []byte
+	for _, n := range names {
+		b = append(b, byte(len(n)), byte(len(n)>>8))
+		b = append(b, n...)
+	}
+	return b
+}
+
+func hasName(packed, name []byte) bool {
+	for len(packed) >= 2 {
+		n := int(packed[0]) | int(packed[1])<<8
+		if bytes.Equal(packed[2:2+n], name) {
+			return true
+		}
+		packed = packed[2+n:]
+	}
+	return false
+}
+
+func cutByte(s []byte, sep byte) (before, after []byte) {
+	if i := bytes.IndexByte(s, sep); i >= 0 {
+		return s[:i], s[i+1:]
+	}
+	return s, nil
+}
+
+// appendUnescaped decodes a query component (%XX, + is a blank). It refuses a broken escape and control
+// characters, which no destination should be handed.
+func appendUnescaped(dst, s []byte) ([]byte, bool) {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '+':
+			c = ' '
+		case c == '%':
+			if i+2 >= len(s) {
+				return dst, false
+			}
+			hi, lo := unhex(s[i+1]), unhex(s[i+2])
+			if hi > 15 || lo > 15 {
+				return dst, false
+			}
+			c = hi<<4 | lo
+			i += 2
+		}
+		if c < ' ' || c == 0x7f {
+			return dst, false
+		}
+		dst = append(dst, c)
+	}
+	return dst, true
+}
+
+func unhex(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 0xff
+}
+
+// appendEscaped encodes a query component: RFC 3986 unreserved characters as they are, the rest as %XX.
+func appendEscaped(dst, s []byte) []byte {
+	const hex = "0123456789ABCDEF"
+	for _, c := range s {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '.', c == '_', c == '~':
+			dst = append(dst, c)
+		default:
+			dst = append(dst, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return dst
+}
