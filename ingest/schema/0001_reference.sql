@@ -50,6 +50,7 @@ CREATE TABLE influencers
     followers     UInt64 COMMENT 'newest snapshot; history in influencer_followers',
     country       LowCardinality(String) COMMENT 'ISO 3166-1 alpha-2',
     niche         LowCardinality(String),
+    enabled       Bool DEFAULT true COMMENT 'false stops every link of the creator',
     deleted       Bool DEFAULT false,
     version       UInt64,
     updated       DateTime64(3, 'UTC')
