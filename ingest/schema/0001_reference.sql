@@ -159,6 +159,21 @@ CREATE TABLE commission_rules
 ENGINE = ReplacingMergeTree(version)
 ORDER BY rule_id;
 
+-- What a creator's post itself earned, imported: one row per link and day on which it was stated.
+CREATE TABLE posts
+(
+    link_id     UInt32,
+    as_of       Date,
+    likes       UInt64,
+    comments    UInt64,
+    shares      UInt64,
+    reach       UInt64,
+    impressions UInt64,
+    version     UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (link_id, as_of);
+
 -- Sealed secrets (AES-256-GCM under the cluster secret file). No analyst may read this table.
 CREATE TABLE keys
 (
