@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// readyPoll is how often a starting engine is asked; it needs 100 to 400 ms.
+const readyPoll = 20 * time.Millisecond
+
+// waitReady returns when the engine answers on both ports, has ended, or the time is up.
+func (e *Engine) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.StartTimeout)
+	defer cancel()
+	began := time.Now()
+	for {
+		err := e.ping(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-e.done:
+			return fmt.Errorf("%w before it answered: %s", ErrExited, e.last)
+		case <-ctx.Done():
+			return fmt.Errorf("no answer on %s and %s within %s: %w", e.Addr(), e.HTTPURL(), time.Since(began).Round(time.Millisecond), err)
+		case <-time.After(readyPoll):
+		}
+	}
+}
+
+// ping asks by HTTP and by the native protocol, each on a connection of its own.
+func (e *Engine) ping(ctx context.Context) error {
+	if err := e.pingHTTP(ctx); err != nil {
+		return err
+	}
+	return e.pingNative(ctx)
+}
+
+func (e *Engine) pingHTTP(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, e.HTTPURL()+"/ping", nil)
+	if err != nil {
+		return err
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s/ping: %s", e.HTTPURL(), response.Status)
+	}
+	return nil
+}
+
+func (e *Engine) pingNative(ctx context.Context) error {
+	options, err := clickhouse.ParseDSN(e.dsn(Admin, "system"))
+	if err != nil {
+		return err
+	}
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Ping(ctx)
+}
