@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -41,6 +42,7 @@ type Engine struct {
 	cmd   *exec.Cmd
 	input io.WriteCloser // closed once, by Stop: the engine's sign to end
 	close sync.Once
+	stops atomic.Bool   // Stop was called: the end is no error
 	done  chan struct{} // closed by watch, after it has written last
 	last  string        // the line that tells best why the engine ended
 }
@@ -203,8 +205,10 @@ func (e *Engine) watch(output io.Reader, owner *os.File) {
 	}
 	// A line beyond the scanner's limit ends the log, not the engine: the pipe must not fill up.
 	_, _ = io.Copy(io.Discard, output)
-	if err := e.cmd.Wait(); err != nil && e.last == "" {
-		e.last = err.Error()
+	// The error of Wait is the same state.
+	_ = e.cmd.Wait()
+	if e.last == "" {
+		e.last = e.cmd.ProcessState.String()
 	}
 	owner.Close()
 	close(e.done)
@@ -213,6 +217,7 @@ func (e *Engine) watch(output io.Reader, owner *os.File) {
 // Stop ends the engine cleanly and waits for it; the tables are on disk when it returns nil. When ctx ends first the
 // engine is killed, which loses nothing that it had acknowledged. Stopping twice is harmless.
 func (e *Engine) Stop(ctx context.Context) error {
+	e.stops.Store(true)
 	e.closeInput()
 	select {
 	case <-e.done:
@@ -235,6 +240,14 @@ func (e *Engine) kill() {
 
 // Done is closed when the engine has ended, for whatever reason.
 func (e *Engine) Done() <-chan struct{} { return e.done }
+
+// Err tells, once Done is closed, why the engine ended: nil after Stop, [ErrExited] otherwise.
+func (e *Engine) Err() error {
+	if e.stops.Load() {
+		return nil
+	}
+	return fmt.Errorf("run ClickHouse in %s: %w: %s", e.cfg.Dir, ErrExited, e.last)
+}
 
 // Pid is the child's process id.
 func (e *Engine) Pid() int { return e.cmd.Process.Pid }

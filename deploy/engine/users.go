@@ -19,7 +19,8 @@ const (
 	Analyst = "carom_analyst" // reads all but keys and tokens, within a quota
 )
 
-const usersFile = "users.json"
+// UsersFile holds the passwords in the data directory, unless the caller brought them.
+const UsersFile = "users.json"
 
 // Users holds the passwords. They are 130 random bits each, so the engine's file keeps a plain SHA-256 of them.
 type Users struct {
@@ -48,7 +49,7 @@ func (u Users) Password(user string) string {
 
 // loadUsers reads the passwords that the directory holds, or makes and keeps them, readable by their owner only.
 func loadUsers(dir string) (Users, error) {
-	path := filepath.Join(dir, usersFile)
+	path := filepath.Join(dir, UsersFile)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		users := NewUsers()

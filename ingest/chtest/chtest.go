@@ -15,6 +15,7 @@ package chtest
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"testing"
 	"time"
@@ -51,6 +52,7 @@ func Config(t testing.TB) engine.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	return cfg
 }
 

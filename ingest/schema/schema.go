@@ -62,7 +62,7 @@ func apply(ctx context.Context, db *sql.DB, files fs.FS, progress func(Migration
 	if err != nil {
 		return nil, err
 	}
-	if err := refuseAltered(migrations); err != nil {
+	if err := RefuseAltered(migrations); err != nil {
 		return nil, err
 	}
 	var applied []Migration
@@ -86,7 +86,8 @@ func apply(ctx context.Context, db *sql.DB, files fs.FS, progress func(Migration
 	return applied, nil
 }
 
-func refuseAltered(migrations []Migration) error {
+// RefuseAltered is [ErrAltered], naming the file, when one of the migrations was altered.
+func RefuseAltered(migrations []Migration) error {
 	for _, m := range migrations {
 		if m.Altered {
 			return fmt.Errorf("%w: %s: restore it and put the change into a new file", ErrAltered, m.File)

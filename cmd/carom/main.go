@@ -1,0 +1,101 @@
+// Command carom is a click-tracking edge redirector: it answers short links and turns clicks into rows in ClickHouse.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+
+	"carom/deploy/engine"
+)
+
+// commands is the command line: one line per subcommand, each with a Run method in a file of its own. Run may take
+// context.Context, which ends on Ctrl-C and SIGTERM, *slog.Logger and *console.
+type commands struct {
+	ClickHouse clickhouseCommand `cmd:"" name:"clickhouse" help:"Run only the embedded ClickHouse engine."`
+	Schema     schemaCommand     `cmd:"" help:"Apply, list or print the ClickHouse schema."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
+}
+
+// console is where a command writes what people asked for; the log goes elsewhere.
+type console struct {
+	Out io.Writer // results
+	Err io.Writer // progress and hints
+}
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1 // the work failed or rows were rejected
+	exitUsage  = 2
+)
+
+// errUsage marks a command line that a command found wrong only when it ran.
+var errUsage = errors.New("wrong usage")
+
+func main() {
+	if engine.IsChild(os.Args) {
+		os.Exit(report(engine.Run(os.Args), os.Stderr))
+	}
+	os.Exit(run(os.Args[1:], &console{Out: os.Stdout, Err: os.Stderr}, newLogger(os.Stderr)))
+}
+
+// run parses the command line, runs its command and returns the exit code.
+func run(args []string, terminal *console, log *slog.Logger) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second Ctrl-C ends the process at once.
+	context.AfterFunc(ctx, stop)
+
+	var helped bool
+	parser, err := kong.New(&commands{},
+		kong.Name("carom"),
+		kong.Description("Click-tracking edge redirector: a short link answers 302, the click becomes a row in ClickHouse."),
+		kong.Writers(terminal.Out, terminal.Err),
+		kong.Exit(func(int) { helped = true }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(log, terminal),
+	)
+	if err != nil {
+		return report(err, terminal.Err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if helped {
+		return exitDone
+	}
+	if err != nil {
+		return report(fmt.Errorf("%w: %w; see carom --help", errUsage, err), terminal.Err)
+	}
+	return report(command.Run(), terminal.Err)
+}
+
+// report writes the error, when there is one, as one line and returns the exit code.
+func report(err error, w io.Writer) int {
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintln(w, "carom:", err)
+	if errors.Is(err, errUsage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// newLogger writes text for people on a terminal and JSON for machines elsewhere.
+func newLogger(w *os.File) *slog.Logger {
+	if term.IsTerminal(int(w.Fd())) {
+		return slog.New(slog.NewTextHandler(w, nil))
+	}
+	return slog.New(slog.NewJSONHandler(w, nil))
+}
