@@ -1,0 +1,121 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"time"
+	_ "time/tzdata" // zones are checked alike on a machine that has none installed
+
+	"carom/redirect"
+)
+
+type brandRow struct {
+	BrandID          uint32   `ch:"brand_id"`
+	Brand            string   `ch:"brand"`
+	Name             string   `ch:"name"`
+	Currency         string   `ch:"currency"`
+	Timezone         string   `ch:"timezone"`
+	AttributionDays  uint16   `ch:"attribution_days"`
+	HoldDays         uint16   `ch:"hold_days"`
+	UnsignedPixel    bool     `ch:"unsigned_pixel"`
+	DestinationHosts []string `ch:"destination_hosts"`
+	AppSchemes       []string `ch:"app_schemes"`
+	stamp
+}
+
+func (b *brandRow) place() (uint32, string) { return b.BrandID, b.Brand }
+
+// maxDays bounds attribution and hold; conversions are kept for 1 200 days.
+const (
+	defaultDays = 30
+	maxDays     = 365
+)
+
+type brandImport struct {
+	scope Scope
+	cat   *catalog
+}
+
+func (k *brandImport) name() string       { return "brands" }
+func (k *brandImport) identity() []string { return []string{"brand"} }
+
+func (k *brandImport) columns() []column[brandRow] {
+	return []column[brandRow]{
+		key[brandRow]("brand"),
+		text("name", maxText, func(b *brandRow) *string { return &b.Name }).must(),
+		value("currency", func(b *brandRow) *string { return &b.Currency }, equal, k.currency).must(),
+		value("timezone", func(b *brandRow) *string { return &b.Timezone }, equal, parseZone),
+		count("attribution_days", 1, maxDays, defaultDays, func(b *brandRow) *uint16 { return &b.AttributionDays }),
+		count("hold_days", 0, maxDays, defaultDays, func(b *brandRow) *uint16 { return &b.HoldDays }),
+	}
+}
+
+// currency refuses to change what stored amounts are in.
+func (k *brandImport) currency(b *brandRow, cell string) (string, error) {
+	if _, ok := redirect.MinorUnits(cell); !ok {
+		return "", fmt.Errorf("must be an ISO 4217 code such as EUR")
+	}
+	if b.Currency == "" || b.Currency == cell {
+		return cell, nil
+	}
+	for _, campaign := range k.cat.campaigns.byID {
+		if campaign.BrandID == b.BrandID {
+			return "", fmt.Errorf("cannot change from %s: the brand has campaigns, whose amounts are in it", b.Currency)
+		}
+	}
+	return cell, nil
+}
+
+func parseZone(_ *brandRow, cell string) (string, error) {
+	if cell == "" {
+		return "UTC", nil
+	}
+	if _, err := time.LoadLocation(cell); err != nil || cell == "Local" {
+		return "", fmt.Errorf("must be an IANA time zone such as Europe/Berlin")
+	}
+	return cell, nil
+}
+
+func (k *brandImport) prepare(_ context.Context, c *Control, _ []record) error {
+	k.cat = c.catalog.Load()
+	return nil
+}
+
+func (k *brandImport) find(rec record) (brandRow, string, bool, error) {
+	id := rec.cell("brand")
+	if err := checkKey(id); err != nil {
+		return brandRow{}, id, false, refuse("brand", "%s", err)
+	}
+	if !k.scope.Sees(id) {
+		return brandRow{}, id, false, refuse("brand", "is not one of this token's brands; only a token for all brands can add one")
+	}
+	if stored := k.cat.brands.byKey[id]; stored != nil {
+		return *stored, id, true, nil
+	}
+	return brandRow{Brand: id, DestinationHosts: []string{}, AppSchemes: []string{}}, id, false, nil
+}
+
+func (k *brandImport) check(*brandRow, change) error { return nil }
+
+// write makes a signing key for each new brand; it is stored first, so that no brand is ever without one.
+func (k *brandImport) write(c *Control, fresh, changed []brandRow) (write, error) {
+	if err := numberRows(&c.numbers.brands, fresh, func(r *brandRow) *uint32 { return &r.BrandID }); err != nil {
+		return write{}, err
+	}
+	stamp := c.stamp()
+	keys := make([]keyRow, len(fresh))
+	for i, brand := range fresh {
+		keys[i] = c.newKey(redirect.KeyCode, brand.BrandID, "0", stamp)
+	}
+	rows := stampRows(append(fresh, changed...), stamp)
+	var w write
+	if len(keys) > 0 {
+		w.inserts = append(w.inserts, insertRows("keys", "", keys))
+	}
+	w.inserts = append(w.inserts, insertRows("brands", "", rows))
+	w.learn = func(next *catalog) {
+		next.learnKeys(keys)
+		next.brands = next.brands.with(rows)
+	}
+	return w, nil
+}

@@ -1,0 +1,128 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"carom/redirect"
+)
+
+type campaignRow struct {
+	CampaignID     uint32    `ch:"campaign_id"`
+	Campaign       string    `ch:"campaign"`
+	BrandID        uint32    `ch:"brand_id"`
+	Name           string    `ch:"name"`
+	Destination    string    `ch:"destination"`
+	Goal           string    `ch:"goal"`
+	TargetAudience string    `ch:"target_audience"`
+	Niche          string    `ch:"niche"`
+	Starts         time.Time `ch:"starts"`
+	Ends           time.Time `ch:"ends"`
+	UTMSource      string    `ch:"utm_source"`
+	UTMMedium      string    `ch:"utm_medium"`
+	UTMCampaign    string    `ch:"utm_campaign"`
+	UTMContent     string    `ch:"utm_content"`
+	UTMTerm        string    `ch:"utm_term"`
+	ClickIDParam   string    `ch:"click_id_param"`
+	Enabled        bool      `ch:"enabled"`
+	stamp
+}
+
+// A campaignKey is a campaign's key within its brand.
+type campaignKey struct {
+	brand    uint32
+	campaign string
+}
+
+func (r *campaignRow) place() (uint32, campaignKey) {
+	return r.CampaignID, campaignKey{r.BrandID, r.Campaign}
+}
+
+// defaultClickIDParam is how a destination receives the click id where the campaign names no parameter.
+const defaultClickIDParam = "click_id"
+
+type campaignImport struct {
+	scope Scope
+	cat   *catalog
+}
+
+func (k *campaignImport) name() string       { return "campaigns" }
+func (k *campaignImport) identity() []string { return []string{"campaign", "brand"} }
+
+func (k *campaignImport) columns() []column[campaignRow] {
+	return []column[campaignRow]{
+		key[campaignRow]("brand"),
+		key[campaignRow]("campaign"),
+		text("name", maxText, func(r *campaignRow) *string { return &r.Name }).must(),
+		address("destination", func(r *campaignRow) *string { return &r.Destination }, func(r *campaignRow) redirect.DestinationPolicy {
+			return k.cat.policy(r.BrandID)
+		}).must(),
+		text("goal", maxText, func(r *campaignRow) *string { return &r.Goal }),
+		text("target_audience", maxComment, func(r *campaignRow) *string { return &r.TargetAudience }),
+		text("niche", maxText, func(r *campaignRow) *string { return &r.Niche }),
+		moment("starts", func(r *campaignRow) *time.Time { return &r.Starts }),
+		moment("ends", func(r *campaignRow) *time.Time { return &r.Ends }),
+		template("utm_source", func(r *campaignRow) *string { return &r.UTMSource }),
+		template("utm_medium", func(r *campaignRow) *string { return &r.UTMMedium }),
+		template("utm_campaign", func(r *campaignRow) *string { return &r.UTMCampaign }),
+		template("utm_content", func(r *campaignRow) *string { return &r.UTMContent }),
+		template("utm_term", func(r *campaignRow) *string { return &r.UTMTerm }),
+		value("click_id_param", func(r *campaignRow) *string { return &r.ClickIDParam }, equal, parseParam),
+	}
+}
+
+// parseParam reads the name of a query parameter.
+func parseParam(_ *campaignRow, cell string) (string, error) {
+	if cell == "" {
+		return defaultClickIDParam, nil
+	}
+	if err := checkKey(cell); err != nil {
+		return "", fmt.Errorf("names a query parameter and %w", err)
+	}
+	return cell, nil
+}
+
+func (k *campaignImport) prepare(_ context.Context, c *Control, _ []record) error {
+	k.cat = c.catalog.Load()
+	return nil
+}
+
+func (k *campaignImport) find(rec record) (campaignRow, string, bool, error) {
+	brand, err := k.cat.brand(k.scope, rec)
+	if err != nil {
+		return campaignRow{}, "", false, err
+	}
+	key := campaignKey{brand.BrandID, rec.cell("campaign")}
+	id := brand.Brand + "/" + key.campaign
+	if err := checkKey(key.campaign); err != nil {
+		return campaignRow{}, id, false, refuse("campaign", "%s", err)
+	}
+	if stored := k.cat.campaigns.byKey[key]; stored != nil {
+		return *stored, id, true, nil
+	}
+	return campaignRow{Campaign: key.campaign, BrandID: key.brand, Enabled: true}, id, false, nil
+}
+
+func (k *campaignImport) check(r *campaignRow, _ change) error {
+	return checkPeriod(r.Starts, r.Ends, "ends")
+}
+
+// checkPeriod refuses an end, under the column given, that is not after the start. Either may be unset.
+func checkPeriod(starts, ends time.Time, column string) error {
+	if ends.Equal(noTime()) || ends.After(starts) {
+		return nil
+	}
+	return refuse(column, "must be later than starts, %s", starts.Format(time.RFC3339))
+}
+
+func (k *campaignImport) write(c *Control, fresh, changed []campaignRow) (write, error) {
+	if err := numberRows(&c.numbers.campaigns, fresh, func(r *campaignRow) *uint32 { return &r.CampaignID }); err != nil {
+		return write{}, err
+	}
+	rows := stampRows(append(fresh, changed...), c.stamp())
+	return write{
+		inserts: []insert{insertRows("campaigns", "", rows)},
+		learn:   func(next *catalog) { next.campaigns = next.campaigns.with(rows) },
+	}, nil
+}

@@ -1,0 +1,145 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"carom/redirect"
+)
+
+// A catalog is what control keeps of the reference data in memory: everything but links, commission rules and posts. It is
+// immutable; a write replaces it.
+type catalog struct {
+	brands      index[string, brandRow]
+	domains     index[string, domainRow] // by canonical host
+	influencers index[string, influencerRow]
+	campaigns   index[campaignKey, campaignRow]
+	keys        map[keyPlace]keyRow
+	tokens      map[string]tokenRow // by token id
+}
+
+// An index finds the rows of one table by id and by the key that people write.
+type index[K comparable, R any] struct {
+	byID  map[uint32]*R
+	byKey map[K]*R
+	place func(*R) (id uint32, key K)
+}
+
+func newIndex[K comparable, R any](rows []R, place func(*R) (uint32, K)) index[K, R] {
+	empty := index[K, R]{map[uint32]*R{}, map[K]*R{}, place}
+	return empty.with(rows)
+}
+
+// with returns a copy of x in which rows have replaced those of the same id.
+func (x index[K, R]) with(rows []R) index[K, R] {
+	x.byID, x.byKey = maps.Clone(x.byID), maps.Clone(x.byKey)
+	for i := range rows {
+		id, key := x.place(&rows[i])
+		x.byID[id], x.byKey[key] = &rows[i], &rows[i]
+	}
+	return x
+}
+
+func loadCatalog(ctx context.Context, s store) (*catalog, error) {
+	const alive = "NOT deleted"
+	brands, err := selectRows[brandRow](ctx, s, "brands", alive)
+	if err != nil {
+		return nil, err
+	}
+	domains, err := selectRows[domainRow](ctx, s, "domains", alive)
+	if err != nil {
+		return nil, err
+	}
+	influencers, err := selectRows[influencerRow](ctx, s, "influencers", alive)
+	if err != nil {
+		return nil, err
+	}
+	campaigns, err := selectRows[campaignRow](ctx, s, "campaigns", alive)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := selectRows[keyRow](ctx, s, "keys", "true")
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := selectRows[tokenRow](ctx, s, "tokens", "true")
+	if err != nil {
+		return nil, err
+	}
+	c := &catalog{
+		brands:      newIndex(brands, (*brandRow).place),
+		domains:     newIndex(domains, (*domainRow).place),
+		influencers: newIndex(influencers, (*influencerRow).place),
+		campaigns:   newIndex(campaigns, (*campaignRow).place),
+		keys:        map[keyPlace]keyRow{},
+		tokens:      map[string]tokenRow{},
+	}
+	c.learnKeys(keys)
+	c.learnTokens(tokens)
+	return c, nil
+}
+
+// policy is what the brand allows its links to point at.
+func (c *catalog) policy(brand uint32) redirect.DestinationPolicy {
+	p := redirect.DestinationPolicy{OwnHost: func(host string) bool { return c.domains.byKey[host] != nil }}
+	if b := c.brands.byID[brand]; b != nil {
+		p.Hosts, p.AppSchemes = b.DestinationHosts, b.AppSchemes
+	}
+	return p
+}
+
+// brand finds the brand that a record names. The error is a *cellError; it does not tell a brand that scope may not see
+// from one that is not there.
+func (c *catalog) brand(scope Scope, rec record) (*brandRow, error) {
+	b := c.brands.byKey[rec.cell("brand")]
+	if b == nil || !scope.Sees(b.Brand) {
+		return nil, refuse("brand", "is unknown: import it with brands first")
+	}
+	return b, nil
+}
+
+// domain finds the domain that a record names, and its brand. The error is as brand's.
+func (c *catalog) domain(scope Scope, rec record) (*domainRow, *brandRow, error) {
+	host, err := redirect.CanonicalHost(rec.cell("domain"))
+	if err != nil {
+		return nil, nil, refuse("domain", "%s", err)
+	}
+	if d := c.domains.byKey[host]; d != nil {
+		if b := c.brands.byID[d.BrandID]; b != nil && scope.Sees(b.Brand) {
+			return d, b, nil
+		}
+	}
+	return nil, nil, refuse("domain", "is unknown: import it with domains first")
+}
+
+// campaignAnywhere finds a campaign by its key alone among the brands of scope. The error is a *cellError.
+func (c *catalog) campaignAnywhere(scope Scope, key string) (*campaignRow, error) {
+	var found *campaignRow
+	for id, brand := range c.brands.byID {
+		campaign := c.campaigns.byKey[campaignKey{id, key}]
+		if campaign == nil || !scope.Sees(brand.Brand) {
+			continue
+		}
+		if found != nil {
+			both := []string{c.brands.byID[found.BrandID].Brand, brand.Brand}
+			slices.Sort(both)
+			return nil, refuse("campaign", "is ambiguous: brands %q have one each; use a token of the brand meant", both)
+		}
+		found = campaign
+	}
+	if found == nil {
+		return nil, refuse("campaign", "is unknown: import it with campaigns first")
+	}
+	return found, nil
+}
+
+// currency is that of the brand, which is also what an empty cell means; any other one is refused.
+func (c *catalog) currency(brand uint32, cell string) (string, error) {
+	own := c.brands.byID[brand].Currency
+	if cell != "" && cell != own {
+		return "", fmt.Errorf("must be %s, the brand's currency", own)
+	}
+	return own, nil
+}

@@ -1,0 +1,107 @@
+package control
+
+import (
+	"context"
+
+	"carom/redirect"
+)
+
+type domainRow struct {
+	DomainID    uint32 `ch:"domain_id"`
+	Host        string `ch:"host"`
+	BrandID     uint32 `ch:"brand_id"`
+	HomeURL     string `ch:"home_url"`
+	FallbackURL string `ch:"fallback_url"`
+	NotFoundURL string `ch:"not_found_url"`
+	Vanity      string `ch:"vanity"`
+	IsDefault   bool   `ch:"is_default"`
+	stamp
+}
+
+func (d *domainRow) place() (uint32, string) { return d.DomainID, d.Host }
+
+type domainImport struct {
+	scope    Scope
+	cat      *catalog
+	defaults map[uint32]string // host of each brand's default domain, this chunk's rows included
+}
+
+func (k *domainImport) name() string       { return "domains" }
+func (k *domainImport) identity() []string { return []string{"host"} }
+
+func (k *domainImport) columns() []column[domainRow] {
+	return []column[domainRow]{
+		key[domainRow]("host"),
+		key[domainRow]("brand"),
+		address("home_url", func(d *domainRow) *string { return &d.HomeURL }, k.policy),
+		address("fallback_url", func(d *domainRow) *string { return &d.FallbackURL }, k.policy),
+		address("not_found_url", func(d *domainRow) *string { return &d.NotFoundURL }, k.policy),
+		choice("vanity", func(d *domainRow) *string { return &d.Vanity }, "open", "signed"),
+		flag("default", false, func(d *domainRow) *bool { return &d.IsDefault }),
+	}
+}
+
+// policy counts the row's own host, which may be new, among Carom's.
+func (k *domainImport) policy(d *domainRow) redirect.DestinationPolicy {
+	p := k.cat.policy(d.BrandID)
+	known := p.OwnHost
+	p.OwnHost = func(host string) bool { return host == d.Host || known(host) }
+	return p
+}
+
+func (k *domainImport) prepare(_ context.Context, c *Control, _ []record) error {
+	k.cat = c.catalog.Load()
+	k.defaults = map[uint32]string{}
+	for _, d := range k.cat.domains.byID {
+		if d.IsDefault {
+			k.defaults[d.BrandID] = d.Host
+		}
+	}
+	return nil
+}
+
+func (k *domainImport) find(rec record) (domainRow, string, bool, error) {
+	brand, err := k.cat.brand(k.scope, rec)
+	if err != nil {
+		return domainRow{}, "", false, err
+	}
+	host, problem := redirect.CanonicalHost(rec.cell("host"))
+	if problem != nil {
+		return domainRow{}, "", false, refuse("host", "%s", problem)
+	}
+	stored := k.cat.domains.byKey[host]
+	switch {
+	case stored == nil:
+		return domainRow{Host: host, BrandID: brand.BrandID}, host, false, nil
+	case stored.BrandID == brand.BrandID:
+		return *stored, host, true, nil
+	case k.scope.Sees(k.cat.brands.byID[stored.BrandID].Brand):
+		return domainRow{}, host, true, refuse("brand", "cannot change: the host's printed codes are signed by brand %q",
+			k.cat.brands.byID[stored.BrandID].Brand)
+	}
+	return domainRow{}, host, true, refuse("host", "is taken")
+}
+
+func (k *domainImport) check(d *domainRow, _ change) error {
+	current := k.defaults[d.BrandID]
+	switch {
+	case d.IsDefault && current != "" && current != d.Host:
+		return refuse("default", "is already %s for this brand: set that to false first", current)
+	case d.IsDefault:
+		k.defaults[d.BrandID] = d.Host
+	case current == d.Host:
+		delete(k.defaults, d.BrandID)
+	}
+	return nil
+}
+
+func (k *domainImport) write(c *Control, fresh, changed []domainRow) (write, error) {
+	if err := numberRows(&c.numbers.domains, fresh, func(r *domainRow) *uint32 { return &r.DomainID }); err != nil {
+		return write{}, err
+	}
+	rows := stampRows(append(fresh, changed...), c.stamp())
+	return write{
+		inserts: []insert{insertRows("domains", "", rows)},
+		learn:   func(next *catalog) { next.domains = next.domains.with(rows) },
+	}, nil
+}

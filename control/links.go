@@ -1,0 +1,254 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/ext"
+	"github.com/shopspring/decimal"
+
+	"carom/redirect"
+)
+
+type linkRow struct {
+	LinkID           uint32          `ch:"link_id"`
+	Link             string          `ch:"link"`
+	BrandID          uint32          `ch:"brand_id"`
+	CampaignID       uint32          `ch:"campaign_id"`
+	InfluencerID     uint32          `ch:"influencer_id"`
+	DomainID         uint32          `ch:"domain_id"`
+	KeyID            uint8           `ch:"key_id"`
+	Slug             string          `ch:"slug"`
+	Coupon           string          `ch:"coupon"`
+	Destination      string          `ch:"destination"`
+	UTMSource        string          `ch:"utm_source"`
+	UTMMedium        string          `ch:"utm_medium"`
+	UTMCampaign      string          `ch:"utm_campaign"`
+	UTMContent       string          `ch:"utm_content"`
+	UTMTerm          string          `ch:"utm_term"`
+	ContentFormat    string          `ch:"content_format"`
+	IntegrationStyle string          `ch:"integration_style"`
+	HasCTA           bool            `ch:"has_cta"`
+	Faceless         bool            `ch:"faceless"`
+	Deal             string          `ch:"deal"`
+	Fee              decimal.Decimal `ch:"fee"`
+	ProductCost      decimal.Decimal `ch:"product_cost"`
+	Currency         string          `ch:"currency"`
+	PostURL          string          `ch:"post_url"`
+	Rules            string          `ch:"rules"`
+	Starts           time.Time       `ch:"starts"`
+	Expires          time.Time       `ch:"expires"`
+	FallbackURL      string          `ch:"fallback_url"`
+	Enabled          bool            `ch:"enabled"`
+	stamp
+}
+
+// A linkKey is a link's key within its brand.
+type linkKey struct {
+	brand uint32
+	link  string
+}
+
+// A slugPlace is where a vanity slug stands.
+type slugPlace struct {
+	domain uint32
+	slug   string
+}
+
+type linkImport struct {
+	scope  Scope
+	cat    *catalog
+	now    time.Time
+	stored map[linkKey]linkRow
+	slugs  map[slugPlace]linkKey // holders of the slugs that the chunk names, its own rows included
+}
+
+func (k *linkImport) name() string       { return "links" }
+func (k *linkImport) identity() []string { return []string{"link", "domain"} }
+
+func (k *linkImport) columns() []column[linkRow] {
+	policy := func(r *linkRow) redirect.DestinationPolicy { return k.cat.policy(r.BrandID) }
+	anywhere := func(*linkRow) redirect.DestinationPolicy { return redirect.DestinationPolicy{} }
+	currency := func(r *linkRow) string { return r.Currency }
+	return []column[linkRow]{
+		key[linkRow]("link"),
+		key[linkRow]("domain"),
+		key[linkRow]("campaign"),
+		key[linkRow]("influencer"),
+		value("slug", func(r *linkRow) *string { return &r.Slug }, equal, k.slug),
+		value("coupon", func(r *linkRow) *string { return &r.Coupon }, equal, parseCoupon[linkRow]),
+		address("destination", func(r *linkRow) *string { return &r.Destination }, policy),
+		template("utm_source", func(r *linkRow) *string { return &r.UTMSource }),
+		template("utm_medium", func(r *linkRow) *string { return &r.UTMMedium }),
+		template("utm_campaign", func(r *linkRow) *string { return &r.UTMCampaign }),
+		template("utm_content", func(r *linkRow) *string { return &r.UTMContent }),
+		template("utm_term", func(r *linkRow) *string { return &r.UTMTerm }),
+		choice("content_format", func(r *linkRow) *string { return &r.ContentFormat },
+			"", "carousel", "image", "reel", "video", "story", "live", "post"),
+		choice("integration_style", func(r *linkRow) *string { return &r.IntegrationStyle }, "", "native", "ad"),
+		flag("has_cta", false, func(r *linkRow) *bool { return &r.HasCTA }),
+		flag("faceless", false, func(r *linkRow) *bool { return &r.Faceless }),
+		choice("deal", func(r *linkRow) *string { return &r.Deal }, "", "paid", "barter", "affiliate"),
+		value("currency", func(r *linkRow) *string { return &r.Currency }, equal, func(r *linkRow, cell string) (string, error) {
+			return k.cat.currency(r.BrandID, cell)
+		}),
+		money("fee", func(r *linkRow) *decimal.Decimal { return &r.Fee }, currency),
+		money("product_cost", func(r *linkRow) *decimal.Decimal { return &r.ProductCost }, currency),
+		address("post_url", func(r *linkRow) *string { return &r.PostURL }, anywhere),
+		value("rules", func(r *linkRow) *string { return &r.Rules }, equal, parseRules),
+		value("starts", func(r *linkRow) *time.Time { return &r.Starts }, time.Time.Equal, k.start),
+		moment("expires", func(r *linkRow) *time.Time { return &r.Expires }),
+		address("fallback_url", func(r *linkRow) *string { return &r.FallbackURL }, policy),
+		flag("enabled", true, func(r *linkRow) *bool { return &r.Enabled }),
+	}
+}
+
+func (k *linkImport) slug(r *linkRow, cell string) (string, error) {
+	switch holder, taken := k.slugs[slugPlace{r.DomainID, cell}]; {
+	case cell == "":
+		return "", nil
+	case !redirect.ValidSlug([]byte(cell)):
+		return "", fmt.Errorf("must be 3 to 64 of a-z, 0-9, _ and -, a letter or digit first, and not %d letters and digits, "+
+			"which is a signed code's shape", redirect.CodeLen)
+	case reservedSlug(cell):
+		return "", fmt.Errorf("is reserved")
+	case taken && holder != (linkKey{r.BrandID, r.Link}):
+		return "", fmt.Errorf("is taken on this host by link %q", holder.link)
+	}
+	return cell, nil
+}
+
+// reservedSlug keeps paths free that operators and browsers expect to mean something else.
+func reservedSlug(slug string) bool {
+	return slices.Contains([]string{"admin", "api", "assets", "healthz", "login", "metrics", "readyz", "static", "well-known"}, slug)
+}
+
+// start is the moment of minting where the file names none; a link that has one keeps it.
+func (k *linkImport) start(r *linkRow, cell string) (time.Time, error) {
+	switch {
+	case cell != "":
+		return parseTime(cell)
+	case r.Starts.IsZero():
+		return k.now.Truncate(time.Second), nil
+	}
+	return r.Starts, nil
+}
+
+// parseCoupon writes coupons in upper case: shops report them as their customers typed them.
+func parseCoupon[R any](_ *R, cell string) (string, error) {
+	return strings.ToUpper(cell), checkText(cell, maxKey)
+}
+
+// parseRules refuses targeting rules, which no edge evaluates yet: a link must not silently do something else.
+func parseRules(_ *linkRow, cell string) (string, error) {
+	if cell != "" {
+		return "", fmt.Errorf("must be empty: this version does not evaluate targeting rules")
+	}
+	return "", nil
+}
+
+// prepare reads the links that the chunk's keys mean and those that hold its slugs.
+func (k *linkImport) prepare(ctx context.Context, c *Control, recs []record) error {
+	k.cat, k.now = c.catalog.Load(), c.cfg.Now().UTC()
+	k.stored, k.slugs = make(map[linkKey]linkRow, len(recs)), map[slugPlace]linkKey{}
+	named, err := ext.NewTable("named", ext.Column("brand", "UInt32"), ext.Column("link", "String"),
+		ext.Column("domain", "UInt32"), ext.Column("slug", "String"))
+	if err != nil {
+		return err
+	}
+	for _, rec := range recs {
+		domain, brand, err := k.cat.domain(k.scope, rec)
+		if err != nil {
+			continue // find refuses the line
+		}
+		if err := named.Append(brand.BrandID, rec.cell("link"), domain.DomainID, rec.cell("slug")); err != nil {
+			return err
+		}
+	}
+	// A link's key and brand never change, so any of its rows finds its id; FINAL then reads only those ids.
+	rows, err := selectRows[linkRow](withTable(ctx, named), c.store, "links", `NOT deleted AND link_id IN (
+		SELECT link_id FROM links WHERE (brand_id, link) IN (SELECT brand, link FROM named)
+		OR slug != '' AND (domain_id, slug) IN (SELECT domain, slug FROM named WHERE slug != ''))`)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		key := linkKey{row.BrandID, row.Link}
+		k.stored[key] = row
+		if row.Slug != "" {
+			k.slugs[slugPlace{row.DomainID, row.Slug}] = key
+		}
+	}
+	return nil
+}
+
+func (k *linkImport) find(rec record) (linkRow, string, bool, error) {
+	domain, brand, err := k.cat.domain(k.scope, rec)
+	if err != nil {
+		return linkRow{}, "", false, err
+	}
+	key := linkKey{brand.BrandID, rec.cell("link")}
+	id := brand.Brand + "/" + key.link
+	if err := checkKey(key.link); err != nil {
+		return linkRow{}, id, false, refuse("link", "%s", err)
+	}
+	campaign := k.cat.campaigns.byKey[campaignKey{brand.BrandID, rec.cell("campaign")}]
+	if campaign == nil {
+		return linkRow{}, id, false, refuse("campaign", "is unknown in brand %q: import it with campaigns first", brand.Brand)
+	}
+	influencer := k.cat.influencers.byKey[rec.cell("influencer")]
+	if influencer == nil {
+		return linkRow{}, id, false, refuse("influencer", "is unknown: import it with influencers first")
+	}
+	stored, ok := k.stored[key]
+	if !ok {
+		return linkRow{
+			Link: key.link, BrandID: brand.BrandID, CampaignID: campaign.CampaignID,
+			InfluencerID: influencer.InfluencerID, DomainID: domain.DomainID,
+		}, id, false, nil
+	}
+	const fixed = "cannot change: old clicks and printed codes hang on it; it is %q"
+	switch {
+	case stored.DomainID != domain.DomainID:
+		return stored, id, true, refuse("domain", fixed, k.cat.domains.byID[stored.DomainID].Host)
+	case stored.CampaignID != campaign.CampaignID:
+		return stored, id, true, refuse("campaign", fixed, k.cat.campaigns.byID[stored.CampaignID].Campaign)
+	case stored.InfluencerID != influencer.InfluencerID:
+		return stored, id, true, refuse("influencer", fixed, k.cat.influencers.byID[stored.InfluencerID].Influencer)
+	}
+	return stored, id, true, nil
+}
+
+// check takes the row's slug, and gives back the one it had, for the lines that follow.
+func (k *linkImport) check(r *linkRow, change change) error {
+	if err := checkPeriod(r.Starts, r.Expires, "expires"); err != nil {
+		return err
+	}
+	key := linkKey{r.BrandID, r.Link}
+	if change == updated {
+		delete(k.slugs, slugPlace{r.DomainID, k.stored[key].Slug})
+	}
+	if r.Slug != "" {
+		k.slugs[slugPlace{r.DomainID, r.Slug}] = key
+	}
+	return nil
+}
+
+// write mints the fresh links with their brand's active key.
+func (k *linkImport) write(c *Control, fresh, changed []linkRow) (write, error) {
+	if err := numberRows(&c.numbers.links, fresh, func(r *linkRow) *uint32 { return &r.LinkID }); err != nil {
+		return write{}, err
+	}
+	for i := range fresh {
+		slot, err := k.cat.activeSlot(fresh[i].BrandID)
+		if err != nil {
+			return write{}, err
+		}
+		fresh[i].KeyID = slot
+	}
+	rows := stampRows(append(fresh, changed...), c.stamp())
+	return write{inserts: []insert{insertRows("links", "", rows)}}, nil
+}
