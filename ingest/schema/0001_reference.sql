@@ -4,7 +4,7 @@
 -- A change is a new row with a higher version (one counter for the whole installation, never reused);
 -- readers take the newest with FINAL. Numeric ids are dense, start at 1 and are never reused.
 
-CREATE TABLE brands
+CREATE TABLE IF NOT EXISTS brands
 (
     brand_id          UInt32,
     brand             String COMMENT 'the key people write',
@@ -23,7 +23,7 @@ CREATE TABLE brands
 ENGINE = ReplacingMergeTree(version)
 ORDER BY brand_id;
 
-CREATE TABLE domains
+CREATE TABLE IF NOT EXISTS domains
 (
     domain_id     UInt32,
     host          String COMMENT 'lower case, punycode, no port, no trailing dot',
@@ -40,7 +40,7 @@ CREATE TABLE domains
 ENGINE = ReplacingMergeTree(version)
 ORDER BY domain_id;
 
-CREATE TABLE influencers
+CREATE TABLE IF NOT EXISTS influencers
 (
     influencer_id UInt32,
     influencer    String COMMENT 'the key people write',
@@ -59,7 +59,7 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY influencer_id;
 
 -- One row per influencer and day on which a follower count was stated.
-CREATE TABLE influencer_followers
+CREATE TABLE IF NOT EXISTS influencer_followers
 (
     influencer_id UInt32,
     as_of         Date,
@@ -69,7 +69,7 @@ CREATE TABLE influencer_followers
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (influencer_id, as_of);
 
-CREATE TABLE campaigns
+CREATE TABLE IF NOT EXISTS campaigns
 (
     campaign_id     UInt32,
     campaign        String COMMENT 'the key people write, unique within the brand',
@@ -95,7 +95,7 @@ CREATE TABLE campaigns
 ENGINE = ReplacingMergeTree(version)
 ORDER BY campaign_id;
 
-CREATE TABLE links
+CREATE TABLE IF NOT EXISTS links
 (
     link_id           UInt32 COMMENT '30 bits, the number inside the signed code',
     link              String COMMENT 'the key people write, unique within the brand',
@@ -138,7 +138,7 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY link_id;
 
 -- How a creator earns. The most specific live rule wins: influencer, then tier, then campaign.
-CREATE TABLE commission_rules
+CREATE TABLE IF NOT EXISTS commission_rules
 (
     rule_id       UInt32,
     campaign_id   UInt32,
@@ -160,7 +160,7 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY rule_id;
 
 -- What a creator's post itself earned, imported: one row per link and day on which it was stated.
-CREATE TABLE posts
+CREATE TABLE IF NOT EXISTS posts
 (
     link_id     UInt32,
     as_of       Date,
@@ -175,7 +175,7 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY (link_id, as_of);
 
 -- Sealed secrets (AES-256-GCM under the cluster secret file). No analyst may read this table.
-CREATE TABLE keys
+CREATE TABLE IF NOT EXISTS keys
 (
     brand_id UInt32 COMMENT '0 = the cluster''s',
     kind     Enum8('code' = 1, 'postback' = 2, 'click_id' = 3, 'visitor' = 4),
@@ -190,7 +190,7 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY (brand_id, kind, key_id);
 
 -- API tokens, SHA-256 of the token only.
-CREATE TABLE tokens
+CREATE TABLE IF NOT EXISTS tokens
 (
     token_id String,
     hash     String,

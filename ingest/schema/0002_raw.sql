@@ -4,7 +4,7 @@
 -- Sorted for the reports' filters and for finding the click of a conversion, which knows
 -- (brand, campaign, influencer, ts) from the click id alone. Partitions are weeks: few enough for years of
 -- history, small enough to rebuild a rollup's week from raw. A batch never crosses one.
-CREATE TABLE clicks
+CREATE TABLE IF NOT EXISTS clicks
 (
     ts                  DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     click_id            FixedString(22) COMMENT '22 base64url characters, as sent to the destination' CODEC(ZSTD(1)),
@@ -63,7 +63,7 @@ SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1;
 
 -- Every conversion message that was accepted, repeats included; rollups and views count each
 -- (brand, event, txid) once, the first received.
-CREATE TABLE conversions
+CREATE TABLE IF NOT EXISTS conversions
 (
     received      DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     ts            DateTime64(3, 'UTC') COMMENT 'when it happened; received where the sender names no time' CODEC(Delta, ZSTD(1)),
@@ -94,7 +94,7 @@ SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1;
 
 -- What each node says it did. A row is true at one point, the end of batch `batch`; within one spool and hour the
 -- row with the highest `batch` is the newest and its counts are totals since the spool began that hour.
-CREATE TABLE node_ledger
+CREATE TABLE IF NOT EXISTS node_ledger
 (
     hour     DateTime('UTC') COMMENT 'hour of the clicks counted, not of the writing',
     node     UInt16,

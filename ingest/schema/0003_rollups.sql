@@ -3,6 +3,7 @@
 -- Rollups: aggregate states that merge, kept by materialized views as clicks and conversions arrive. A row is a
 -- partial sum: readers always group. Partitions are the weeks of the raw table, so a week can be rebuilt from raw
 -- alone. Every rollup remembers the tokens of its last inserts: a batch sent twice counts once here as in raw.
+-- The views run as the user who made them: an edge may insert clicks without the right to read them.
 --
 -- What a view costs is its number of distinct groups per inserted block (seconds of CPU per million rows, in blocks
 -- of 100 000; a raw insert takes 0.9, first 1 000 creators, then 100 000 links hit evenly):
@@ -33,7 +34,8 @@ PARTITION BY toMonday(day)
 ORDER BY (brand_id, campaign_id, influencer_id, day, tier)
 SETTINGS non_replicated_deduplication_window = 10000;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS clicks_by_influencer_daily_mv TO clicks_by_influencer_daily AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS clicks_by_influencer_daily_mv TO clicks_by_influencer_daily
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT
     toDate(ts) AS day, brand_id, campaign_id, influencer_id, tier,
     count() AS gross,
@@ -65,7 +67,8 @@ PARTITION BY toMonday(hour)
 ORDER BY (brand_id, campaign_id, influencer_id, hour, utm_source, utm_medium, utm_campaign, utm_content, utm_term)
 SETTINGS non_replicated_deduplication_window = 10000;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS clicks_by_utm_hourly_mv TO clicks_by_utm_hourly AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS clicks_by_utm_hourly_mv TO clicks_by_utm_hourly
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT
     toStartOfHour(ts) AS hour, brand_id, campaign_id, influencer_id,
     utm_source, utm_medium, utm_campaign, utm_content, utm_term,
@@ -95,7 +98,8 @@ PARTITION BY toMonday(day)
 ORDER BY (brand_id, campaign_id, influencer_id, day, country, region, city)
 SETTINGS non_replicated_deduplication_window = 10000;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS clicks_by_geo_daily_mv TO clicks_by_geo_daily AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS clicks_by_geo_daily_mv TO clicks_by_geo_daily
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT
     toDate(ts) AS day, brand_id, campaign_id, influencer_id, country, region, city,
     count() AS gross,
@@ -124,7 +128,8 @@ PARTITION BY toMonday(day)
 ORDER BY (brand_id, campaign_id, day, platform, device, os, browser)
 SETTINGS non_replicated_deduplication_window = 10000;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS clicks_by_device_daily_mv TO clicks_by_device_daily AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS clicks_by_device_daily_mv TO clicks_by_device_daily
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT
     toDate(ts) AS day, brand_id, campaign_id, platform, device, os, browser,
     count() AS gross,
@@ -146,7 +151,8 @@ PARTITION BY toMonday(hour)
 ORDER BY (batch_id, hour, node)
 SETTINGS non_replicated_deduplication_window = 10000;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS clicks_by_batch_mv TO clicks_by_batch AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS clicks_by_batch_mv TO clicks_by_batch
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT toStartOfHour(ts) AS hour, node, batch_id, count() AS rows
 FROM clicks
 GROUP BY hour, node, batch_id;
@@ -188,7 +194,8 @@ PARTITION BY toMonday(day)
 ORDER BY (brand_id, campaign_id, influencer_id, day, event, txid, signed)
 SETTINGS non_replicated_deduplication_window = 10000;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS conversions_by_influencer_daily_mv TO conversions_by_influencer_daily AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS conversions_by_influencer_daily_mv TO conversions_by_influencer_daily
+DEFINER = CURRENT_USER SQL SECURITY DEFINER AS
 SELECT
     toDate(received) AS day, brand_id, campaign_id, influencer_id, event, txid, signed,
     min((received, campaign_id, influencer_id, link_id, click_id, click_ts, ts, ref_txid, amount, currency,
