@@ -26,7 +26,7 @@ func (e *Engine) waitReady(ctx context.Context) error {
 		case <-e.done:
 			return fmt.Errorf("%w before it answered: %s", ErrExited, e.last)
 		case <-ctx.Done():
-			return fmt.Errorf("no answer on %s and %s within %s: %w", e.Addr(), e.HTTPURL(), time.Since(began).Round(time.Millisecond), err)
+			return fmt.Errorf("no answer on %s and %s within %s: %w: %w", e.Addr(), e.HTTPURL(), time.Since(began).Round(time.Millisecond), ctx.Err(), err)
 		case <-time.After(readyPoll):
 		}
 	}
