@@ -62,7 +62,7 @@ func Install(ctx context.Context, progress io.Writer) (Assets, error) {
 	if err != nil {
 		return Assets{}, fmt.Errorf("install the ClickHouse engine: %w", err)
 	}
-	in := installer{cache: cache, lock: packageLock, progress: progress}
+	in := installer{cache: cache, manifest: packageJSON, lock: packageLock, progress: progress}
 	if err := in.ensure(ctx); err != nil {
 		return Assets{}, fmt.Errorf("install the ClickHouse engine into %s: %w", cache, err)
 	}
@@ -94,7 +94,8 @@ func cacheDir() (string, error) {
 // installer puts what one lock file pins into one directory of the cache, named after the lock file's content.
 type installer struct {
 	cache    string
-	lock     []byte
+	manifest []byte // package.json
+	lock     []byte // package-lock.json
 	progress io.Writer
 }
 
@@ -133,7 +134,7 @@ func (in *installer) fetch(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(work)
-	for name, content := range map[string][]byte{"package.json": packageJSON, "package-lock.json": in.lock} {
+	for name, content := range map[string][]byte{"package.json": in.manifest, "package-lock.json": in.lock} {
 		if err := os.WriteFile(filepath.Join(work, name), content, 0o644); err != nil {
 			return err
 		}
