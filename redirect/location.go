@@ -77,12 +77,14 @@ func expand(template string, values TemplateValues) (string, error) {
 	}
 }
 
-// A Location is the part of a Location header that one link always sends; the redirect appends the click id
-// to prefix, then incoming parameters that are not in names, then fragment.
+// A Location is the part of a Location header that one link always sends. The redirect answers
+//
+//	Prefix + "name=value&" for each incoming parameter not in Names + ClickParam + click id + Fragment
 type Location struct {
-	Prefix   string   // destination with its query and UTM values, ending in "?" or "&" and the click-id parameter's "name="
-	Fragment string   // "#…" or empty
-	Names    []string // decoded names of the parameters in Prefix: incoming ones with these names are ignored
+	Prefix     string   // destination with its query and UTM values, ending in "?" or "&"
+	ClickParam string   // "click_id=" or as the campaign names it
+	Fragment   string   // "#…" or empty
+	Names      []string // decoded names of the parameters above: incoming ones with these names are ignored
 }
 
 // NewLocation builds the location of a link. destination must have passed CheckDestination; UTM values
@@ -104,15 +106,14 @@ func NewLocation(destination string, utm UTM, values TemplateValues, clickIDPara
 		}
 	}
 
-	var loc Location
+	loc := Location{Names: []string{clickIDParam}, ClickParam: url.QueryEscape(clickIDParam) + "="}
 	var b strings.Builder
 	b.WriteString(base)
-	sep := byte('?')
+	b.WriteByte('?')
 	add := func(name, pair string) {
 		loc.Names = append(loc.Names, name)
-		b.WriteByte(sep)
 		b.WriteString(pair)
-		sep = '&'
+		b.WriteByte('&')
 	}
 	for pair := range strings.SplitSeq(query, "&") {
 		rawName, _, _ := strings.Cut(pair, "=")
@@ -134,7 +135,6 @@ func NewLocation(destination string, utm UTM, values TemplateValues, clickIDPara
 		}
 		add(p.name, p.name+"="+url.QueryEscape(value))
 	}
-	add(clickIDParam, url.QueryEscape(clickIDParam)+"=")
 	loc.Prefix = b.String()
 	if hasFragment {
 		loc.Fragment = "#" + fragment

@@ -6,7 +6,7 @@ import "bytes"
 // one request can ask for.
 const maxPassthrough = 32
 
-// appendPassthrough appends "&name=value" for each parameter of an incoming raw query that is not named in
+// appendPassthrough appends "name=value&" for each parameter of an incoming raw query that is not named in
 // stored (see packNames). Each is decoded and encoded anew, so that one incoming parameter stays one; of a repeated
 // name the first wins; a pair that does not decode is ignored. scratch holds decoded names and is returned grown.
 func appendPassthrough(dst, query, stored, scratch []byte) (out, grown []byte) {
@@ -35,12 +35,12 @@ func appendPassthrough(dst, query, stored, scratch []byte) (out, grown []byte) {
 		scratch[undo], scratch[undo+1] = byte(len(name)), byte(len(name)>>8)
 
 		mark := len(dst)
-		dst = append(dst, '&')
 		dst = appendEscaped(dst, name)
 		dst = append(dst, '=')
 		value := len(scratch)
 		if scratch, ok = appendUnescaped(scratch, rawValue); ok {
 			dst = appendEscaped(dst, scratch[value:])
+			dst = append(dst, '&')
 		} else {
 			dst = dst[:mark]
 		}

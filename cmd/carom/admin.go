@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// newRegistry is a registry with the process's own numbers.
+func newRegistry() *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "carom_build_info", Help: "1, labelled with what is running.",
+			ConstLabels: prometheus.Labels{"version": version(), "go": runtime.Version()},
+		}, func() float64 { return 1 }),
+	)
+	return reg
+}
+
+// An admin is the listener for operators: health, metrics and whatever else is put on its mux. It is meant for
+// loopback or a private network.
+type admin struct {
+	mux      *http.ServeMux
+	server   *http.Server
+	listener net.Listener
+	stopping atomic.Bool // from the first moment of a shutdown: balancers must look elsewhere
+	log      *slog.Logger
+}
+
+// newAdmin serves /metrics, /healthz and /readyz; ready says why there should be no traffic, or nil.
+func newAdmin(reg *prometheus.Registry, ready func() error, profile bool, log *slog.Logger) *admin {
+	a := &admin{mux: http.NewServeMux(), log: log}
+	a.mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	a.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { health(w, nil) })
+	a.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if a.stopping.Load() {
+			health(w, errors.New("shutting down"))
+			return
+		}
+		health(w, ready())
+	})
+	if profile {
+		a.mux.HandleFunc("/debug/pprof/", pprof.Index)
+		a.mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		a.mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+		a.mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	}
+	a.server = &http.Server{
+		Handler: a.mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	return a
+}
+
+func health(w http.ResponseWriter, problem error) {
+	w.Header().Set("Content-Type", "application/json")
+	answer := map[string]string{"status": "ok"}
+	if problem != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		answer = map[string]string{"status": "unavailable", "reason": problem.Error()}
+	}
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// listen binds the address. Requests wait until serve.
+func (a *admin) listen(address string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen for admin requests on %s: %w", address, err)
+	}
+	a.listener = l
+	return nil
+}
+
+func (a *admin) url() string { return "http://" + a.listener.Addr().String() }
+
+func (a *admin) serve() {
+	go func() {
+		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+			a.log.Error("admin listener ended", "error", err)
+		}
+	}()
+}
+
+// stop answers what is under way and ends.
+func (a *admin) stop(ctx context.Context) error {
+	if err := a.server.Shutdown(ctx); err != nil {
+		return fmt.Errorf("shut down admin listener: %w", err)
+	}
+	return nil
+}

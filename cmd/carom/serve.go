@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"carom/geo"
+	"carom/ingest"
+	"carom/redirect"
+)
+
+// serveCommand is one production edge node.
+type serveCommand struct {
+	Config      kong.ConfigFlag `placeholder:"FILE" help:"YAML file; each key is the name of a flag below."`
+	PrintConfig bool            `help:"Print the effective configuration, secrets masked, and end."`
+
+	Listen        string        `default:":8080" env:"CAROM_LISTEN" help:"Public address (${default})."`
+	Admin         string        `default:"127.0.0.1:9090" env:"CAROM_ADMIN" help:"Address of metrics and health (${default})."`
+	ClickHouse    string        `name:"clickhouse" required:"" placeholder:"DSN" env:"CAROM_CLICKHOUSE" help:"clickhouse://user:pass@host:9000/carom, several hosts allowed."`
+	ClusterSecret string        `required:"" type:"existingfile" placeholder:"FILE" env:"CAROM_CLUSTER_SECRET" help:"File with the secret that opens the keys table."`
+	Node          uint16        `required:"" env:"CAROM_NODE" help:"Number of this node, 0 to 1023, unique in the cluster."`
+	Proxies       []string      `name:"trusted-proxies" placeholder:"CIDR,…" env:"CAROM_TRUSTED_PROXIES" help:"Networks whose X-Forwarded-For or Forwarded is believed (none)."`
+	GeoCountry    string        `placeholder:"FILE" env:"CAROM_GEO_COUNTRY" help:"Country database (mmdb)."`
+	GeoCity       string        `placeholder:"FILE" env:"CAROM_GEO_CITY" help:"City database (mmdb)."`
+	GeoASN        string        `name:"geo-asn" placeholder:"FILE" env:"CAROM_GEO_ASN" help:"Network operator database (mmdb)."`
+	BatchRows     int           `default:"100000" env:"CAROM_BATCH_ROWS" help:"Rows of an insert when busy (${default})."`
+	BatchAge      time.Duration `default:"1s" env:"CAROM_BATCH_AGE" help:"Age of an insert when quiet (${default})."`
+	BufferBytes   int           `default:"268435456" env:"CAROM_BUFFER_BYTES" help:"Memory for clicks that ClickHouse has not taken yet (${default})."`
+	Compress      bool          `env:"CAROM_COMPRESS" help:"LZ4 towards ClickHouse: for links slower than a LAN."`
+	DrainTimeout  time.Duration `default:"30s" env:"CAROM_DRAIN_TIMEOUT" help:"How long a stop waits for requests and clicks under way (${default})."`
+	Pprof         bool          `env:"CAROM_PPROF" help:"Serve /debug/pprof/ on the admin address."`
+}
+
+// Run serves until the context ends.
+func (c *serveCommand) Run(ctx context.Context, command *kong.Context, log *slog.Logger, terminal *console) error {
+	if c.PrintConfig {
+		return printConfig(terminal.Out, command)
+	}
+	config, err := c.edgeConfig(log)
+	if err != nil {
+		return err
+	}
+	reg := newRegistry()
+	node, err := newEdge(config, reg, log)
+	if err != nil {
+		return err
+	}
+	ops := newAdmin(reg, node.ready, c.Pprof, log)
+	if err := ops.listen(c.Admin); err != nil {
+		return err
+	}
+	if err := node.start(ctx); err != nil {
+		return err
+	}
+	ops.serve()
+	log.Info("edge node serves", "node", c.Node, "public", node.server.Addr().String(), "admin", ops.url())
+	<-ctx.Done()
+
+	ops.stopping.Store(true)
+	log.Info("edge node stops: it answers what is under way and delivers its clicks")
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.DrainTimeout)
+	defer cancel()
+	return errors.Join(node.stop(drain), ops.stop(drain))
+}
+
+func (c *serveCommand) edgeConfig(log *slog.Logger) (edgeConfig, error) {
+	secret, err := readSecret(c.ClusterSecret)
+	if err != nil {
+		return edgeConfig{}, err
+	}
+	proxies, err := redirect.ParseProxies(c.Proxies)
+	if err != nil {
+		return edgeConfig{}, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	config := defaultEdge(c.ClickHouse, secret, log)
+	config.Redirect.Listen, config.Redirect.Node, config.Redirect.Proxies = c.Listen, c.Node, proxies
+	config.Ingest.Node, config.Ingest.BatchRows, config.Ingest.BatchAge = c.Node, c.BatchRows, c.BatchAge
+	config.Ingest.Compress, config.Ingest.Ring.BudgetBytes = c.Compress, c.BufferBytes
+	config.Geo.Country, config.Geo.City, config.Geo.ASN = c.GeoCountry, c.GeoCity, c.GeoASN
+	return config, nil
+}
+
+// defaultEdge is the configuration of a node but for what only its command line knows.
+func defaultEdge(dsn string, secret []byte, log *slog.Logger) edgeConfig {
+	c := edgeConfig{
+		Redirect: redirect.Default(), Source: redirect.DefaultSource(), Ingest: ingest.Default(), Geo: geo.Default(),
+		Secret: secret,
+	}
+	c.Source.ClickHouse, c.Ingest.ClickHouse = dsn, dsn
+	c.Geo.Logger = log
+	return c
+}
+
+// readSecret reads a secret file; a line end after it does not count.
+func readSecret(path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the cluster secret: %w", err)
+	}
+	return []byte(strings.TrimRight(string(b), "\r\n")), nil
+}

@@ -1,0 +1,152 @@
+package ingest
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/ClickHouse/ch-go/proto"
+
+	"carom/geo"
+)
+
+// clickIDLen is the length of a click id as text: 16 bytes in base64url without padding.
+const clickIDLen = 22
+
+// ruleVersion is stored with each click: which rules decided its reasons. It goes up with every change of them.
+const ruleVersion = 1
+
+// clickTable turns clicks into rows of the table clicks. It adds to what the redirect knew: place, agent, platform,
+// UTM values, and whether the visitor was here a moment ago. Only one goroutine uses it.
+type clickTable struct {
+	node       uint16
+	places     *geo.DB
+	agents     *Agents
+	referrers  *Referrers
+	duplicates *duplicates
+	metrics    *flushMetrics
+
+	click  Click // scratch
+	params campaignParams
+	id     [clickIDLen]byte
+}
+
+func newClickTable(c Config, places *geo.DB, agents *Agents, m *flushMetrics) *clickTable {
+	return &clickTable{
+		node: c.Node, places: places, agents: agents, referrers: NewReferrers(),
+		duplicates: newDuplicates(c.DuplicateSpan), metrics: m,
+	}
+}
+
+func (t *clickTable) newRows() rows { return newClickBlock(t) }
+
+func (t *clickTable) millis(record []byte) (int64, error) {
+	if len(record) < clickFixed || kind(record[0]) != kindClick {
+		return 0, errRecord
+	}
+	return int64(binary.LittleEndian.Uint64(record[8:])), nil
+}
+
+// append enriches one click and adds it to the block.
+func (b *clickBlock) append(record []byte, batch string) error {
+	t := b.clickTable
+	c, p := &t.click, &t.params
+	if err := parseClick(record, c); err != nil {
+		return err
+	}
+	p.parse(c.Query)
+	addr := netip.AddrFrom16(c.Addr).Unmap()
+	place := t.places.Locate(addr)
+	agent := t.agents.ParseHashed(c.AgentHash, c.Agent)
+	host, platform := t.referrers.Parse(c.Referrer)
+	if agent.Platform != "" {
+		platform = agent.Platform
+	}
+	reasons := c.Reasons | agent.Reasons
+	if t.duplicates.repeat(c.Visitor, c.Link, c.Millis) {
+		reasons |= Duplicate
+	}
+	t.metrics.flag(reasons)
+
+	base64.RawURLEncoding.Encode(t.id[:], c.ID[:])
+	b.ts.AppendRaw(proto.DateTime64(c.Millis))
+	b.clickID.Append(t.id[:])
+	b.link.Append(c.Link)
+	b.brand.Append(c.Brand)
+	b.campaign.Append(c.Campaign)
+	b.influencer.Append(c.Influencer)
+	b.host.AppendBytes(c.Host)
+	b.slug.AppendBytes(c.Slug)
+	b.utmSource.AppendBytes(p.source)
+	b.utmMedium.AppendBytes(p.medium)
+	b.utmCampaign.AppendBytes(p.campaign)
+	b.utmTerm.AppendBytes(p.term)
+	b.utmContent.AppendBytes(p.content)
+	b.utmID.AppendBytes(p.id)
+	b.utmSourcePlatform.AppendBytes(p.sourcePlatform)
+	b.utmCreativeFormat.AppendBytes(p.creativeFormat)
+	for i := range b.sub {
+		b.sub[i].AppendBytes(p.sub[i])
+	}
+	b.country.Append(place.Country)
+	b.region.Append(place.Region)
+	b.city.Append(place.City)
+	b.asn.Append(place.ASN)
+	b.asOrg.Append(place.ASOrg)
+	b.platform.Append(platform)
+	b.referrerHost.Append(host)
+	b.device.Append(agent.Device)
+	b.os.Append(agent.OS)
+	b.browser.Append(agent.Browser)
+	b.language.Append(Language(c.Language))
+	b.visitor.Append(c.Visitor)
+	b.ipPrefix.Append(prefixOf(addr))
+	b.reasons.Append(uint32(reasons))
+	b.ruleVersion.Append(ruleVersion)
+	b.valid.Append(flag(reasons.Valid()))
+	b.billable.Append(flag(reasons.Billable()))
+	b.tier.Append(c.Tier.String())
+	b.format.Append(c.Format.String())
+	b.node.Append(t.node)
+	b.batch.Append(batch)
+	b.rows++
+	return nil
+}
+
+func flag(set bool) uint8 {
+	if set {
+		return 1
+	}
+	return 0
+}
+
+// Bits of an address that a row keeps: enough for a network, not for a household.
+const (
+	prefixBits4 = 24
+	prefixBits6 = 48
+)
+
+// prefixOf blanks what a row must not know of an address. IPv4 is stored mapped, as ::ffff:a.b.c.0.
+func prefixOf(addr netip.Addr) proto.IPv6 {
+	bits := prefixBits6
+	if addr.Is4() {
+		bits = prefixBits4
+	}
+	p, err := addr.Prefix(bits)
+	if err != nil { // only an invalid address, which a click cannot hold
+		return proto.IPv6{}
+	}
+	return p.Addr().As16()
+}
+
+// conversionTable turns conversions into rows of the table conversions.
+type conversionTable struct{ node uint16 }
+
+func (t conversionTable) newRows() rows { return newConversionBlock(t.node) }
+
+func (t conversionTable) millis(record []byte) (int64, error) {
+	if len(record) < conversionFixed || kind(record[0]) != kindConversion {
+		return 0, errRecord
+	}
+	return int64(binary.LittleEndian.Uint64(record[4:])), nil
+}

@@ -1,0 +1,308 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"carom/ingest/ring"
+)
+
+// Config says how clicks and conversions get from the ring to ClickHouse.
+type Config struct {
+	ClickHouse     string      // DSN clickhouse://user:pass@host:9000/carom, several hosts allowed
+	Ring           ring.Config // buffer of clicks
+	ConversionRing ring.Config // buffer of conversions
+
+	Node          uint16        // this node's number, at most 1023, unique in the cluster
+	BatchRows     int           // rows of a batch when busy; at most 500 000, ClickHouse splits blocks at a million
+	BatchAge      time.Duration // age of a batch when quiet
+	InsertTimeout time.Duration // for one attempt; views run within it
+	Compress      bool          // LZ4 on the wire; costs most of the encoding's CPU, so off on a LAN
+	LedgerEvery   time.Duration // at most this long between ledger rows under load
+	DuplicateSpan time.Duration // a visitor's repeat on a link within it is a duplicate
+}
+
+// Default is a node on the same network as its ClickHouse.
+func Default() Config {
+	return Config{
+		Ring:           ring.Default(),
+		ConversionRing: ring.Config{Lanes: 1, SegmentBytes: 1 << 20, BudgetBytes: 64 << 20},
+
+		BatchRows: 100_000, BatchAge: time.Second, InsertTimeout: 30 * time.Second,
+		LedgerEvery: 10 * time.Second, DuplicateSpan: 30 * time.Minute,
+	}
+}
+
+const (
+	pollEvery  = 5 * time.Millisecond // how long an idle flusher sleeps before it looks at the ring again
+	readChunk  = 2_000                // records between two looks at what has been delivered
+	retryFirst = 100 * time.Millisecond
+	retryMost  = 10 * time.Second
+)
+
+// A Flusher moves the records of one ring into one table. One goroutine, the collector, reads the ring and fills
+// batches; another sends them. A batch is sent until it is acknowledged, and its records stay in the ring until then.
+type Flusher struct {
+	config  Config
+	ring    *ring.Ring
+	table   table
+	namer   *batchNamer
+	writer  *writer
+	ledger  *ledger // nil where the table keeps none
+	metrics *flushMetrics
+	log     *slog.Logger
+
+	outbox    chan *flight // unbuffered: a flight leaves when the sender is free; until then it grows
+	delivered chan *flight // flights back from the sender
+	stop      chan struct{}
+	stopOnce  sync.Once
+	abandon   context.CancelFunc // ends retrying
+	done      chan struct{}
+
+	read   uint64 // collector only: records taken from the ring
+	flying int    // collector only: rows in flights
+}
+
+// A flight is what is sent together: one part for each partition, normally one.
+type flight struct {
+	parts []*part // in use, in order of their beginning
+	spare []*part
+	mark  ring.Mark
+	rows  int
+	first time.Time // when its first record was read
+}
+
+func newFlusher(c Config, r *ring.Ring, t table, m *flushMetrics, log *slog.Logger) (*Flusher, error) {
+	if c.BatchRows < 1 || c.BatchRows > 500_000 {
+		return nil, fmt.Errorf("batch of %d rows: 1 to 500000 are possible", c.BatchRows)
+	}
+	w, err := newWriter(c.ClickHouse, c.InsertTimeout, c.Compress)
+	if err != nil {
+		return nil, err
+	}
+	return &Flusher{
+		config: c, ring: r, table: t, namer: newBatchNamer(), writer: w, metrics: m, log: log,
+		outbox: make(chan *flight), delivered: make(chan *flight, 2),
+		stop: make(chan struct{}), done: make(chan struct{}),
+	}, nil
+}
+
+// Start begins to read and send.
+func (f *Flusher) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	f.abandon = cancel
+	go f.send(ctx)
+	if f.ledger != nil {
+		go f.ledger.run(ctx)
+	}
+	go f.collect()
+}
+
+// Stop delivers what the ring holds and ends. When ctx ends first, what is left is counted as dropped with reason
+// "shutdown" and the error says how much. Nothing may be put into the ring any more.
+func (f *Flusher) Stop(ctx context.Context) error {
+	f.stopOnce.Do(func() { close(f.stop) })
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		f.abandon()
+		<-f.done
+	}
+	f.abandon()
+	if n := f.metrics.dropped[dropShutdown].Load(); n > 0 {
+		return fmt.Errorf("%d records for ClickHouse not delivered in time: %w", n, ctx.Err())
+	}
+	return nil
+}
+
+// collect is the ring's only reader. It never blocks for longer than pollEvery, so that producers find spare segments.
+func (f *Flusher) collect() {
+	defer close(f.done)
+	idle := []*flight{{}, {}} // one fills while the other is sent
+	flights := len(idle)
+	filling := idle[0]
+	idle = idle[1:]
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	stop := f.stop // nil once seen
+	for {
+		n := 0
+		if filling != nil {
+			n = f.fill(filling)
+		}
+		f.observe()
+		if n == 0 && stop == nil && len(idle)+1 == flights && filling != nil && filling.rows == 0 {
+			break
+		}
+
+		outbox := f.outbox
+		if filling == nil || !f.due(filling, stop == nil) {
+			outbox = nil // never ready
+		}
+		wait := tick.C
+		if n > 0 {
+			wait = alwaysReady
+		}
+		select {
+		case outbox <- filling:
+			if filling = nil; len(idle) > 0 {
+				filling, idle = idle[0], idle[1:]
+			}
+		case back := <-f.delivered:
+			f.settle(back)
+			if filling == nil {
+				filling = back
+			} else {
+				idle = append(idle, back)
+			}
+		case <-stop:
+			stop = nil
+		case <-wait:
+		}
+	}
+	close(f.outbox)
+	if f.ledger != nil {
+		f.ledger.close(time.Now())
+	}
+}
+
+// alwaysReady lets a select look at its other cases without waiting.
+var alwaysReady = func() <-chan time.Time {
+	c := make(chan time.Time)
+	close(c)
+	return c
+}()
+
+// due reports whether a flight should leave as soon as the sender is free.
+func (f *Flusher) due(fl *flight, stopping bool) bool {
+	if fl.rows == 0 || !stopping && fl.rows < f.config.BatchRows && time.Since(fl.first) < f.config.BatchAge {
+		return false
+	}
+	fl.mark = f.ring.Mark(fl.mark)
+	return true
+}
+
+// fill reads records into the flight and returns how many it took.
+func (f *Flusher) fill(fl *flight) int {
+	n, lost := f.ring.Read(min(readChunk, f.config.BatchRows-fl.rows), func(record []byte) {
+		millis, err := f.table.millis(record)
+		if err == nil {
+			err = f.part(fl, weekOf(millis)).append(record, millis)
+		}
+		if err != nil {
+			f.damaged(1, err)
+			return
+		}
+		if fl.rows == 0 {
+			fl.first = time.Now()
+		}
+		fl.rows++
+		f.flying++
+	})
+	f.read += uint64(n + lost)
+	if lost > 0 {
+		f.damaged(lost, errChecksum)
+	}
+	return n + lost
+}
+
+var errChecksum = errors.New("checksum does not hold")
+
+// damaged counts records that cannot be stored because their bytes in the ring are not what was put there.
+func (f *Flusher) damaged(n int, err error) {
+	f.metrics.dropped[dropDamaged].Add(uint64(n))
+	if f.ledger != nil {
+		f.ledger.drop(dropDamaged, uint64(n), time.Now())
+	}
+	f.log.Error("records in the buffer are damaged and dropped", "records", n, "error", err)
+}
+
+// part returns the flight's part for a week, beginning one where there is none.
+func (f *Flusher) part(fl *flight, week int64) *part {
+	for _, p := range fl.parts {
+		if p.week == week {
+			return p
+		}
+	}
+	var p *part
+	if n := len(fl.spare); n > 0 {
+		p, fl.spare = fl.spare[n-1], fl.spare[:n-1]
+	} else {
+		p = &part{rows: f.table.newRows(), hours: map[int64]uint64{}}
+	}
+	f.namer.begin(p, week)
+	fl.parts = append(fl.parts, p)
+	return p
+}
+
+// settle accounts for a flight that came back and frees what it held.
+func (f *Flusher) settle(fl *flight) {
+	for _, p := range fl.parts {
+		rows := uint64(p.rows.data().rows)
+		if p.delivered {
+			f.metrics.stored.Add(rows)
+		} else {
+			f.metrics.dropped[dropShutdown].Add(rows)
+		}
+		if f.ledger != nil {
+			f.ledger.settle(p)
+		}
+	}
+	f.ring.Release(fl.mark)
+	f.flying -= fl.rows
+	fl.spare = append(fl.spare, fl.parts...)
+	fl.parts, fl.rows = fl.parts[:0], 0
+	f.observe()
+	if now := time.Now(); f.ledger != nil && f.ledger.due(now) {
+		f.ledger.snapshot(now)
+	}
+}
+
+// observe publishes what is in the ring and in flights.
+func (f *Flusher) observe() {
+	st := f.ring.Stats()
+	f.metrics.observe(st, f.read, f.flying)
+	if f.ledger != nil {
+		f.ledger.observe(st, f.flying, time.Now())
+	}
+}
+
+// send delivers flights until the outbox closes.
+func (f *Flusher) send(ctx context.Context) {
+	defer f.writer.close()
+	for fl := range f.outbox {
+		f.metrics.sending(fl.first)
+		for _, p := range fl.parts {
+			p.delivered = f.deliver(ctx, p)
+		}
+		f.metrics.sending(time.Time{})
+		f.delivered <- fl
+	}
+}
+
+// deliver sends one part until ClickHouse has acknowledged it; false means that it was given up at shutdown.
+func (f *Flusher) deliver(ctx context.Context, p *part) bool {
+	block, wait := p.rows.data(), retryFirst
+	for attempt := 1; ctx.Err() == nil; attempt++ {
+		began := time.Now()
+		err := f.writer.insert(ctx, block, p.token())
+		if err == nil {
+			f.metrics.inserted(block.rows, time.Since(began))
+			return true
+		}
+		f.metrics.failed(err)
+		f.log.Warn("insert failed; the same batch is sent again under the same token",
+			"error", err, "batch", p.name, "rows", block.rows, "attempt", attempt, "next_try", wait)
+		select {
+		case <-time.After(wait/2 + rand.N(wait)):
+		case <-ctx.Done():
+		}
+		wait = min(2*wait, retryMost)
+	}
+	return false
+}

@@ -1,0 +1,136 @@
+package redirect
+
+import (
+	"bytes"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/valyala/fasthttp"
+
+	"carom/ingest"
+)
+
+// scratch is the memory of one request, pooled.
+type scratch struct {
+	host     [maxHost]byte
+	location []byte
+	names    []byte // see appendPassthrough
+	click    ingest.Click
+}
+
+// asker is what the request's headers say about who asks.
+type asker struct {
+	agent, referrer, language []byte
+	reasons                   ingest.Reasons
+}
+
+// ask reads the headers that a click keeps, in one pass.
+func ask(h *fasthttp.RequestHeader) (a asker) {
+	a.agent = h.UserAgent()
+	for key, value := range h.All() {
+		switch len(key) {
+		case len("Referer"): // and of Purpose
+			switch string(key) {
+			case "Referer":
+				a.referrer = value
+			case "Purpose":
+				a.prefetch(value)
+			}
+		case len("Accept-Language"):
+			if string(key) == "Accept-Language" {
+				a.language = value
+			}
+		case len("Sec-Purpose"):
+			if string(key) == "Sec-Purpose" {
+				a.prefetch(value)
+			}
+		case len("X-Purpose"):
+			if string(key) == "X-Purpose" {
+				a.prefetch(value)
+			}
+		case len("X-Moz"):
+			if string(key) == "X-Moz" {
+				a.prefetch(value)
+			}
+		}
+	}
+	if h.IsHead() {
+		a.reasons |= ingest.Head
+	}
+	return a
+}
+
+// prefetch marks a request that a browser made ahead of a tap. The values are "prefetch", "prefetch;prerender",
+// "preview" (Safari's top sites) and, from old Firefox, "prefetch".
+func (a *asker) prefetch(value []byte) {
+	if bytes.Contains(value, []byte("prefetch")) || bytes.Contains(value, []byte("preview")) ||
+		bytes.Contains(value, []byte("prerender")) {
+		a.reasons |= ingest.Prefetch
+	}
+}
+
+// resolved is a link that a request has named.
+type resolved struct {
+	domain *Domain
+	number uint32
+	record record
+	slug   []byte // as requested; empty for a code
+}
+
+// resolve finds the link that path names on d. A signed code is verified before anything is looked up; a path that names
+// nothing, a forged code and a deleted link look alike.
+func (t *Table) resolve(d *Domain, path []byte) (l resolved, ok bool) {
+	name := path[1:]
+	if code, isCode := ParseCode(name); isCode {
+		if !d.verify(code) {
+			return l, false
+		}
+		r := t.record(code.Link())
+		if len(r) == 0 || r.domain() != d.ID {
+			return l, false
+		}
+		return resolved{domain: d, number: code.Link(), record: r}, true
+	}
+	slug, signature := cutByte(name, '~')
+	if !ValidSlug(slug) || d.SignedSlugs != (len(signature) == SlugSignatureLen) || len(slug) < len(name) && !d.SignedSlugs {
+		return l, false
+	}
+	number, r := t.slug(d, slug)
+	if r == nil {
+		return l, false
+	}
+	if d.SignedSlugs && !(d.usable[r.keyID()%KeySlots] && d.keys[r.keyID()%KeySlots].VerifySlug(slug, signature)) {
+		return l, false
+	}
+	return resolved{domain: d, number: number, record: r, slug: slug}, true
+}
+
+// decide fills s.click and s.location for a request on a resolved link. unixMillis is the wall clock.
+func (s *Server) decide(sc *scratch, t *Table, l resolved, a asker, query []byte, addr [16]byte, unixMillis int64) {
+	r := l.record
+	c := &sc.click
+	millis, sequence := s.clock.next(unixMillis)
+	t.clickIDs[0].Seal(&c.ID, Click{Link: l.number, Millis: millis, Node: s.config.Node, Sequence: sequence})
+
+	prefix, clickParam, fragment := r.location()
+	loc := append(sc.location[:0], prefix...)
+	if len(query) > 0 {
+		loc, sc.names = appendPassthrough(loc, query, t.names[r.names()], sc.names[:0])
+	}
+	queryEnd := len(loc)
+	loc = append(loc, clickParam...)
+	loc = AppendClickID(loc, &c.ID)
+	loc = append(loc, fragment...)
+	sc.location = loc
+
+	c.Millis = millis
+	c.Addr = addr
+	c.AgentHash = xxhash.Sum64(a.agent)
+	c.Visitor = s.visitors.hash(millis/1000, &c.Addr, c.AgentHash)
+	c.Link, c.Brand, c.Campaign, c.Influencer = l.number, r.brand(), r.campaign(), r.influencer()
+	c.Reasons = a.reasons | r.state(unixMillis/1000)
+	c.Tier, c.Format = r.tier(), r.format()
+	c.Host = l.domain.hostBytes
+	c.Slug = l.slug
+	c.Query = loc[r.queryOffset():queryEnd]
+	c.Agent, c.Referrer, c.Language = a.agent, a.referrer, a.language
+}

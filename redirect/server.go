@@ -1,0 +1,277 @@
+package redirect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+
+	"carom/ingest"
+)
+
+// Config is what one edge node needs to know.
+type Config struct {
+	Listen       string        // public address, host:port
+	Node         uint16        // this node's number, at most MaxNode, unique in the cluster
+	Proxies      Proxies       // load balancers that may say who is asking; none by default
+	ReadTimeout  time.Duration // for a whole request: a slower client is cut off
+	WriteTimeout time.Duration
+	IdleTimeout  time.Duration // between requests of a connection
+	MaxConns     int           // connections at once; further ones are answered 503
+	HeaderBytes  int           // longest request line and headers together; longer ones are answered 431
+	BodyBytes    int           // longest body, for postbacks
+}
+
+// Default listens on all addresses, port 8080.
+func Default() Config {
+	return Config{
+		Listen: ":8080", ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second,
+		MaxConns: 100_000, HeaderBytes: 8 << 10, BodyBytes: 64 << 10,
+	}
+}
+
+// A Sink takes what the edge has accepted. Neither call may wait.
+type Sink interface {
+	// PutClick reports false when the click had to be dropped, which the sink counts.
+	PutClick(lane uint64, c *ingest.Click) bool
+	// PutConversion reports false when there was no room and the sender should try again.
+	PutConversion(c *ingest.Conversion) bool
+}
+
+// A Server answers on the public listener. Its table is replaced by SetTable, at any time.
+type Server struct {
+	config   Config
+	sink     Sink
+	log      *slog.Logger
+	metrics  *metrics
+	headers  headers
+	http     *fasthttp.Server
+	listener net.Listener
+
+	table    atomic.Pointer[Table] // handlers load it once a request; the source stores
+	fresh    atomic.Int64          // Unix nanoseconds when the table was last known to be complete
+	visitors visitorHasher
+	clock    clickClock
+	scratch  sync.Pool        // of *scratch
+	now      func() time.Time // nil: the time fasthttp took when the request was read
+}
+
+// NewServer makes a server that answers 503 until it has a table.
+func NewServer(c Config, sink Sink, reg prometheus.Registerer, log *slog.Logger) (*Server, error) {
+	if c.Node > MaxNode {
+		return nil, fmt.Errorf("node number %d: 0 to %d are possible", c.Node, MaxNode)
+	}
+	s := &Server{config: c, sink: sink, log: log, headers: newHeaders()}
+	s.table.Store(&Table{})
+	s.fresh.Store(time.Now().UnixNano())
+	s.scratch.New = func() any { return &scratch{location: make([]byte, 0, 4096), names: make([]byte, 0, 1024)} }
+	s.metrics = newMetrics(reg, s)
+	s.http = &fasthttp.Server{
+		Handler:                      s.handle,
+		ErrorHandler:                 s.refuse,
+		NoDefaultServerHeader:        true,
+		NoDefaultContentType:         true,
+		ReadTimeout:                  c.ReadTimeout,
+		WriteTimeout:                 c.WriteTimeout,
+		IdleTimeout:                  c.IdleTimeout,
+		Concurrency:                  c.MaxConns,
+		ReadBufferSize:               c.HeaderBytes,
+		MaxRequestBodySize:           c.BodyBytes,
+		DisablePreParseMultipartForm: true,
+		SecureErrorLogMessage:        true,
+		CloseOnShutdown:              true,
+		Logger:                       quiet{},
+	}
+	return s, nil
+}
+
+// quiet drops what fasthttp would log about single connections: clients must not be able to fill a log.
+type quiet struct{}
+
+func (quiet) Printf(string, ...any) {}
+
+// SetTable replaces the table and notes that it is complete as of now.
+func (s *Server) SetTable(t *Table) {
+	s.visitors.set(t.visitors)
+	s.table.Store(t)
+	s.Fresh()
+}
+
+// Fresh notes that the table in use is complete as of now.
+func (s *Server) Fresh() { s.fresh.Store(time.Now().UnixNano()) }
+
+// Table is the table in use.
+func (s *Server) Table() *Table { return s.table.Load() }
+
+// Start listens and serves. An address that cannot be bound is the only error.
+func (s *Server) Start() error {
+	l, err := net.Listen("tcp", s.config.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for redirects on %s: %w", s.config.Listen, err)
+	}
+	s.listener = l
+	go func() {
+		if err := s.http.Serve(&patientListener{Listener: l, errors: &s.metrics.accepts}); err != nil {
+			s.log.Error("public listener ended", "error", err)
+		}
+	}()
+	return nil
+}
+
+// Addr is the address that Start has bound.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Stop refuses new connections, closes idle ones and waits for requests under way until ctx ends.
+func (s *Server) Stop(ctx context.Context) error {
+	if err := s.http.ShutdownWithContext(ctx); err != nil {
+		return fmt.Errorf("shut down public listener: %w", err)
+	}
+	return nil
+}
+
+// patientListener keeps accepting through errors such as EMFILE, on which fasthttp would stop serving for good.
+type patientListener struct {
+	net.Listener
+	errors *atomic.Uint64
+}
+
+// Accept waits a little after an error and tries again, until the listener is closed.
+func (l *patientListener) Accept() (net.Conn, error) {
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		conn, err := l.Listener.Accept()
+		if err == nil || errors.Is(err, net.ErrClosed) {
+			return conn, err
+		}
+		l.errors.Add(1)
+		time.Sleep(wait)
+	}
+}
+
+// refuse answers what fasthttp could not read as a request.
+func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
+	s.metrics.count(outcomeBadRequest)
+	var tooLong *fasthttp.ErrSmallBuffer
+	var timeout net.Error
+	switch {
+	case errors.As(err, &tooLong):
+		s.plain(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge, "Request line and headers are too long.\n")
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		s.plain(ctx, fasthttp.StatusRequestEntityTooLarge, "The body is too long.\n")
+	case errors.As(err, &timeout) && timeout.Timeout():
+		s.plain(ctx, fasthttp.StatusRequestTimeout, "The request took too long.\n")
+	default:
+		s.plain(ctx, fasthttp.StatusBadRequest, "The request could not be read.\n")
+	}
+	ctx.SetConnectionClose()
+}
+
+// handle answers one request. A panic fails that request and nothing else.
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.metrics.count(outcomeFailed)
+			s.log.Error("handler panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			ctx.Response.Reset()
+			s.plain(ctx, fasthttp.StatusInternalServerError, "Something went wrong.\n")
+		}
+	}()
+	sc := s.scratch.Get().(*scratch)
+	s.route(ctx, sc)
+	s.scratch.Put(sc)
+}
+
+// route tells links from everything else.
+func (s *Server) route(ctx *fasthttp.RequestCtx, sc *scratch) {
+	h := &ctx.Request.Header
+	to, status := parseTarget(h.RequestURI(), h.Host(), &sc.host)
+	if status == 0 && string(h.Protocol()) != "HTTP/1.1" && string(h.Protocol()) != "HTTP/1.0" {
+		status = fasthttp.StatusHTTPVersionNotSupported
+	}
+	if status != 0 {
+		s.metrics.count(outcomeBadRequest)
+		s.plain(ctx, status, "The request names no host of ours.\n")
+		ctx.SetConnectionClose()
+		return
+	}
+	t := s.table.Load()
+	if !t.Ready() {
+		s.metrics.count(outcomeNotReady)
+		s.plain(ctx, fasthttp.StatusServiceUnavailable, "Starting.\n")
+		ctx.Response.Header.Set("Retry-After", "1")
+		return
+	}
+	d := t.Domain(to.host)
+	conversion := hasPrefix(to.path, "/_/")
+	switch {
+	case h.IsGet(), h.IsHead():
+	case h.IsPost() && string(to.path) == "/_/postback":
+	case h.IsOptions():
+		s.metrics.count(outcomeMethod)
+		ctx.Response.SetStatusCode(fasthttp.StatusNoContent)
+		ctx.Response.Header.SetCanonical(s.headers.allow, []byte("GET, HEAD, OPTIONS"))
+		return
+	default:
+		s.metrics.count(outcomeMethod)
+		s.plain(ctx, fasthttp.StatusMethodNotAllowed, "Links answer GET and HEAD.\n")
+		ctx.Response.Header.SetCanonical(s.headers.allow, []byte("GET, HEAD, OPTIONS"))
+		return
+	}
+	switch {
+	case d == nil:
+		if !s.page(ctx, to.path) {
+			s.unknown(ctx, nil)
+		}
+	case conversion:
+		s.convert(ctx, t, d, to)
+	case len(to.path) == 1:
+		s.home(ctx, d)
+	default:
+		l, ok := t.resolve(d, to.path)
+		if ok {
+			s.click(ctx, sc, t, l, to.query)
+		} else if !s.page(ctx, to.path) {
+			s.unknown(ctx, d)
+		}
+	}
+}
+
+// click records a request on a link and answers it.
+func (s *Server) click(ctx *fasthttp.RequestCtx, sc *scratch, t *Table, l resolved, query []byte) {
+	began := ctx.Time()
+	if s.now != nil {
+		began = s.now()
+	}
+	a := ask(&ctx.Request.Header)
+	s.decide(sc, t, l, a, query, s.client(ctx).As16(), began.UnixMilli())
+	s.sink.PutClick(ctx.ConnID(), &sc.click)
+	if why := sc.click.Reasons & (ingest.Expired | ingest.Disabled); why != 0 {
+		s.ended(ctx, l, why)
+		return
+	}
+	s.redirect(ctx, sc.location)
+	if s.metrics.count(outcomeRedirect)%sampleEvery == 0 {
+		s.metrics.duration.Observe(time.Since(began).Seconds())
+	}
+}
+
+// client is the address that the request is accounted to.
+func (s *Server) client(ctx *fasthttp.RequestCtx) netip.Addr {
+	addr := peer(ctx.RemoteAddr())
+	if len(s.config.Proxies) == 0 || !s.config.Proxies.contains(addr) {
+		return addr
+	}
+	h := &ctx.Request.Header
+	if hops := h.PeekAll("X-Forwarded-For"); len(hops) > 0 {
+		return s.config.Proxies.client(addr, hops, forwardedForHop)
+	}
+	return s.config.Proxies.client(addr, h.PeekAll("Forwarded"), forwardedHop)
+}

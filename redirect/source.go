@@ -1,0 +1,307 @@
+package redirect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"carom/ingest"
+)
+
+// SourceConfig says where reference data comes from.
+type SourceConfig struct {
+	ClickHouse string        // DSN clickhouse://user:pass@host:9000/carom, several hosts allowed
+	Poll       time.Duration // how often changes are looked for: what a change waits before it is live
+	Timeout    time.Duration // for one look
+}
+
+// DefaultSource makes a change live in about a second.
+func DefaultSource() SourceConfig {
+	return SourceConfig{Poll: 500 * time.Millisecond, Timeout: 2 * time.Minute}
+}
+
+// A Source keeps a server's table equal to the reference tables in ClickHouse: all of them at first, then what has a higher
+// version than it has seen. While ClickHouse does not answer the server keeps the table it has.
+type Source struct {
+	config  SourceConfig
+	conn    driver.Conn
+	sealer  *Sealer
+	server  *Server
+	log     *slog.Logger
+	builder *Builder
+	seen    map[string]uint64 // by table: highest version applied
+	refused map[uint32]bool   // links that could not be built, so that each is logged once
+
+	// Campaigns and influencers that changed, until the links that refer to them have been built again.
+	staleCampaigns, staleInfluencers []uint32
+
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// NewSource prepares a source; it does not connect yet.
+func NewSource(c SourceConfig, sealer *Sealer, server *Server, log *slog.Logger) (*Source, error) {
+	options, err := clickhouse.ParseDSN(c.ClickHouse)
+	if err != nil {
+		return nil, fmt.Errorf("ClickHouse DSN: %w", err)
+	}
+	options.DialTimeout = 2 * time.Second // dialling does not heed a context
+	options.MaxOpenConns, options.MaxIdleConns = 2, 1
+	options.ConnMaxLifetime = time.Minute // so that a failed-over host is tried again soon
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		return nil, fmt.Errorf("ClickHouse DSN: %w", err)
+	}
+	return &Source{
+		config: c, conn: conn, sealer: sealer, server: server, log: log,
+		builder: NewBuilder(), seen: map[string]uint64{}, refused: map[uint32]bool{}, done: make(chan struct{}),
+	}, nil
+}
+
+// Start loads the table in the background and then follows changes.
+func (s *Source) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	go s.run(ctx)
+}
+
+// Stop ends polling and closes the connection.
+func (s *Source) Stop() error {
+	s.cancel()
+	<-s.done
+	return s.conn.Close()
+}
+
+func (s *Source) run(ctx context.Context) {
+	defer close(s.done)
+	tick := time.NewTicker(s.config.Poll)
+	defer tick.Stop()
+	failures := 0
+	for {
+		err := s.Refresh(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil && failures > 0:
+			s.log.Info("reference data is read again", "failed_attempts", failures)
+			failures = 0
+		case err != nil:
+			if failures++; failures&(failures-1) == 0 { // the 1st, 2nd, 4th, 8th …
+				s.log.Warn("reference data not read; the table in use stays", "error", err, "failed_attempts", failures)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Refresh applies what has changed since the last call and gives the server a new table if anything has.
+func (s *Source) Refresh(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
+	defer cancel()
+	// Links are read before what they refer to: control writes parents first, so whatever a link seen here needs is
+	// there when the other tables are read a moment later.
+	changed, err := s.changedTables(ctx)
+	if err != nil {
+		return err
+	}
+	if len(changed) == 0 {
+		s.server.Fresh()
+		return nil
+	}
+	var links []LinkRow
+	linksSeen := s.seen["links"]
+	if changed["links"] {
+		if links, linksSeen, err = s.readLinks(ctx, "version > ?", s.seen["links"]); err != nil {
+			return err
+		}
+	}
+	if err := s.readParents(ctx); err != nil {
+		return err
+	}
+	if len(s.staleCampaigns)+len(s.staleInfluencers) > 0 {
+		dependent, _, err := s.readLinks(ctx, "campaign_id IN ? OR influencer_id IN ?",
+			ids(s.staleCampaigns), ids(s.staleInfluencers))
+		if err != nil {
+			return err
+		}
+		links = append(dependent, links...)
+		s.staleCampaigns, s.staleInfluencers = nil, nil
+	}
+	for _, l := range links {
+		s.apply(l)
+	}
+	s.seen["links"] = linksSeen
+	s.server.SetTable(s.builder.Table())
+	return nil
+}
+
+// ids is never empty: an empty list is not a value of IN.
+func ids(list []uint32) []uint32 { return append([]uint32{0}, list...) }
+
+func (s *Source) apply(l LinkRow) {
+	err := s.builder.SetLink(l)
+	switch {
+	case err == nil:
+		delete(s.refused, l.ID)
+	case !s.refused[l.ID]:
+		s.refused[l.ID] = true
+		s.log.Error("a link of the reference data cannot be served and answers as unknown", "error", err)
+	}
+}
+
+// referenceTables are the tables that a table of links is made of.
+var referenceTables = [...]string{"keys", "brands", "domains", "influencers", "campaigns", "links"}
+
+// changedTables names the tables that hold a version not yet seen. One small query answers most polls.
+func (s *Source) changedTables(ctx context.Context) (map[string]bool, error) {
+	query := ""
+	for i, table := range referenceTables {
+		if i > 0 {
+			query += " UNION ALL "
+		}
+		query += fmt.Sprintf("SELECT '%s', max(version) FROM %s WHERE version > %d", table, table, s.seen[table])
+	}
+	rows, err := s.conn.Query(ctx, query)
+	if err != nil {
+		return nil, fmt.Errorf("look for changes of reference data: %w", err)
+	}
+	changed := map[string]bool{}
+	for rows.Next() {
+		var table string
+		var version uint64
+		if err := rows.Scan(&table, &version); err != nil {
+			return nil, fmt.Errorf("look for changes of reference data: %w", err)
+		}
+		if version > s.seen[table] {
+			changed[table] = true
+		}
+	}
+	return changed, errors.Join(rows.Err(), rows.Close())
+}
+
+// readParents applies changes of everything but links.
+func (s *Source) readParents(ctx context.Context) error {
+	return errors.Join(
+		each(ctx, s, "keys", "brand_id, toString(kind), key_id, sealed, toString(state)", func(scan scanner) error {
+			var k KeyRow
+			var kind, sealed, state string
+			if err := scan(&k.Brand, &kind, &k.ID, &sealed, &state); err != nil {
+				return err
+			}
+			k.Kind, k.Active, k.Retired = KeyKind(kind), state == "active", state == "retired"
+			if !k.Retired {
+				secret, err := s.sealer.Open(k.Kind, k.Brand, k.ID, []byte(sealed))
+				if err != nil {
+					return err
+				}
+				k.Secret = secret
+			}
+			s.builder.SetKey(k)
+			return nil
+		}),
+		each(ctx, s, "brands", "brand_id, brand, name, currency, attribution_days, unsigned_pixel, destination_hosts, "+
+			"app_schemes, deleted", func(scan scanner) error {
+			var b Brand
+			if err := scan(&b.ID, &b.Key, &b.Name, &b.Currency, &b.AttributionDays, &b.UnsignedPixel,
+				&b.Policy.Hosts, &b.Policy.AppSchemes, &b.Deleted); err != nil {
+				return err
+			}
+			s.builder.SetBrand(b)
+			return nil
+		}),
+		each(ctx, s, "domains", "domain_id, host, brand_id, home_url, fallback_url, not_found_url, vanity = 'signed', deleted",
+			func(scan scanner) error {
+				var d DomainRow
+				var signed uint8
+				if err := scan(&d.ID, &d.Host, &d.Brand, &d.Home, &d.Fallback, &d.NotFound, &signed, &d.Deleted); err != nil {
+					return err
+				}
+				d.SignedSlugs = signed == 1
+				s.builder.SetDomain(d)
+				return nil
+			}),
+		each(ctx, s, "influencers", "influencer_id, influencer, platform, followers, enabled, deleted", func(scan scanner) error {
+			var v Influencer
+			var followers uint64
+			if err := scan(&v.ID, &v.Key, &v.Platform, &followers, &v.Enabled, &v.Deleted); err != nil {
+				return err
+			}
+			v.Tier = ingest.TierOf(followers)
+			if _, known := s.builder.Known(0, v.ID); known {
+				s.staleInfluencers = append(s.staleInfluencers, v.ID)
+			}
+			s.builder.SetInfluencer(v)
+			return nil
+		}),
+		each(ctx, s, "campaigns", "campaign_id, campaign, brand_id, destination, utm_source, utm_medium, utm_campaign, "+
+			"utm_content, utm_term, click_id_param, starts, ends, enabled, deleted", func(scan scanner) error {
+			var c Campaign
+			if err := scan(&c.ID, &c.Key, &c.Brand, &c.Destination, &c.UTM.Source, &c.UTM.Medium, &c.UTM.Campaign,
+				&c.UTM.Content, &c.UTM.Term, &c.ClickIDParam, &c.Starts, &c.Ends, &c.Enabled, &c.Deleted); err != nil {
+				return err
+			}
+			if known, _ := s.builder.Known(c.ID, 0); known {
+				s.staleCampaigns = append(s.staleCampaigns, c.ID)
+			}
+			s.builder.SetCampaign(c)
+			return nil
+		}),
+	)
+}
+
+type scanner func(dest ...any) error
+
+// each reads the rows of a table that are newer than what was seen, oldest first, and notes how far it came.
+func each(ctx context.Context, s *Source, table, columns string, row func(scanner) error) error {
+	rows, err := s.conn.Query(ctx, fmt.Sprintf("SELECT %s, version FROM %s WHERE version > ? ORDER BY version", columns, table),
+		s.seen[table])
+	if err != nil {
+		return fmt.Errorf("read changes of %s: %w", table, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var version uint64
+		if err := row(func(dest ...any) error { return rows.Scan(append(dest, &version)...) }); err != nil {
+			return fmt.Errorf("read changes of %s: %w", table, err)
+		}
+		s.seen[table] = max(s.seen[table], version)
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read changes of %s: %w", table, err)
+	}
+	return nil
+}
+
+// readLinks returns the newest state of the links that where selects, and the highest version among them.
+func (s *Source) readLinks(ctx context.Context, where string, args ...any) (links []LinkRow, version uint64, err error) {
+	rows, err := s.conn.Query(ctx, `SELECT link_id, link, brand_id, campaign_id, influencer_id, domain_id, key_id, slug, destination,
+		utm_source, utm_medium, utm_campaign, utm_content, utm_term, toString(content_format), starts, expires, fallback_url,
+		enabled, deleted, version FROM links FINAL WHERE `+where, args...)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read links: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var l LinkRow
+		var format string
+		var v uint64
+		if err := rows.Scan(&l.ID, &l.Key, &l.Brand, &l.Campaign, &l.Influencer, &l.Domain, &l.KeyID, &l.Slug, &l.Destination,
+			&l.UTM.Source, &l.UTM.Medium, &l.UTM.Campaign, &l.UTM.Content, &l.UTM.Term, &format, &l.Starts, &l.Expires,
+			&l.Fallback, &l.Enabled, &l.Deleted, &v); err != nil {
+			return nil, 0, fmt.Errorf("read links: %w", err)
+		}
+		l.Format = ingest.FormatOf(format)
+		links = append(links, l)
+		version = max(version, v)
+	}
+	return links, version, rows.Err()
+}
