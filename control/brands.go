@@ -23,7 +23,7 @@ type brandRow struct {
 	stamp
 }
 
-func (b *brandRow) place() (uint32, string) { return b.BrandID, b.Brand }
+func (b *brandRow) place() (uint32, string, bool) { return b.BrandID, b.Brand, b.Deleted }
 
 // maxDays bounds attribution and hold; conversions are kept for 1 200 days.
 const (

@@ -35,8 +35,8 @@ type campaignKey struct {
 	campaign string
 }
 
-func (r *campaignRow) place() (uint32, campaignKey) {
-	return r.CampaignID, campaignKey{r.BrandID, r.Campaign}
+func (r *campaignRow) place() (uint32, campaignKey, bool) {
+	return r.CampaignID, campaignKey{r.BrandID, r.Campaign}, r.Deleted
 }
 
 // defaultClickIDParam is how a destination receives the click id where the campaign names no parameter.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"carom/redirect"
 )
@@ -20,14 +21,15 @@ type catalog struct {
 	tokens      map[string]tokenRow // by token id
 }
 
-// An index finds the rows of one table by id and by the key that people write.
+// An index finds the rows of one table by id and by the key that people write. A deleted row is found by its id only:
+// others may still refer to it.
 type index[K comparable, R any] struct {
 	byID  map[uint32]*R
 	byKey map[K]*R
-	place func(*R) (id uint32, key K)
+	place func(*R) (id uint32, key K, deleted bool)
 }
 
-func newIndex[K comparable, R any](rows []R, place func(*R) (uint32, K)) index[K, R] {
+func newIndex[K comparable, R any](rows []R, place func(*R) (uint32, K, bool)) index[K, R] {
 	empty := index[K, R]{map[uint32]*R{}, map[K]*R{}, place}
 	return empty.with(rows)
 }
@@ -36,27 +38,33 @@ func newIndex[K comparable, R any](rows []R, place func(*R) (uint32, K)) index[K
 func (x index[K, R]) with(rows []R) index[K, R] {
 	x.byID, x.byKey = maps.Clone(x.byID), maps.Clone(x.byKey)
 	for i := range rows {
-		id, key := x.place(&rows[i])
-		x.byID[id], x.byKey[key] = &rows[i], &rows[i]
+		id, key, deleted := x.place(&rows[i])
+		x.byID[id] = &rows[i]
+		if !deleted {
+			x.byKey[key] = &rows[i]
+		} else if holder := x.byKey[key]; holder != nil {
+			if held, _, _ := x.place(holder); held == id {
+				delete(x.byKey, key)
+			}
+		}
 	}
 	return x
 }
 
 func loadCatalog(ctx context.Context, s store) (*catalog, error) {
-	const alive = "NOT deleted"
-	brands, err := selectRows[brandRow](ctx, s, "brands", alive)
+	brands, err := selectRows[brandRow](ctx, s, "brands", "true")
 	if err != nil {
 		return nil, err
 	}
-	domains, err := selectRows[domainRow](ctx, s, "domains", alive)
+	domains, err := selectRows[domainRow](ctx, s, "domains", "true")
 	if err != nil {
 		return nil, err
 	}
-	influencers, err := selectRows[influencerRow](ctx, s, "influencers", alive)
+	influencers, err := selectRows[influencerRow](ctx, s, "influencers", "true")
 	if err != nil {
 		return nil, err
 	}
-	campaigns, err := selectRows[campaignRow](ctx, s, "campaigns", alive)
+	campaigns, err := selectRows[campaignRow](ctx, s, "campaigns", "true")
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +133,7 @@ func (c *catalog) campaignAnywhere(scope Scope, key string) (*campaignRow, error
 		if found != nil {
 			both := []string{c.brands.byID[found.BrandID].Brand, brand.Brand}
 			slices.Sort(both)
-			return nil, refuse("campaign", "is ambiguous: brands %q have one each; use a token of the brand meant", both)
+			return nil, refuse("campaign", "is ambiguous: brands %s have one each; use a token of the brand meant", strings.Join(both, ", "))
 		}
 		found = campaign
 	}

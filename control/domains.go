@@ -18,7 +18,13 @@ type domainRow struct {
 	stamp
 }
 
-func (d *domainRow) place() (uint32, string) { return d.DomainID, d.Host }
+func (d *domainRow) place() (uint32, string, bool) { return d.DomainID, d.Host, d.Deleted }
+
+// Whether a slug of the domain needs its signature suffix.
+const (
+	vanityOpen   = "open"
+	vanitySigned = "signed"
+)
 
 type domainImport struct {
 	scope    Scope
@@ -36,7 +42,7 @@ func (k *domainImport) columns() []column[domainRow] {
 		address("home_url", func(d *domainRow) *string { return &d.HomeURL }, k.policy),
 		address("fallback_url", func(d *domainRow) *string { return &d.FallbackURL }, k.policy),
 		address("not_found_url", func(d *domainRow) *string { return &d.NotFoundURL }, k.policy),
-		choice("vanity", func(d *domainRow) *string { return &d.Vanity }, "open", "signed"),
+		choice("vanity", func(d *domainRow) *string { return &d.Vanity }, vanityOpen, vanitySigned),
 		flag("default", false, func(d *domainRow) *bool { return &d.IsDefault }),
 	}
 }

@@ -32,7 +32,7 @@ var ErrKind = errors.New("not a kind of import file")
 
 // Kinds are what can be imported, in an order in which each may name rows of those before it.
 func Kinds() []string {
-	return []string{"brands", "domains", "influencers", "campaigns", "links", "commissions"}
+	return []string{"brands", "domains", "influencers", "campaigns", "links", "commissions", "posts", "conversions"}
 }
 
 // newRun begins the import of one file. c may be nil where only the layout is of interest.
@@ -50,6 +50,10 @@ func newRun(c *Control, kindName string, scope Scope) (run, error) {
 		return newImport(c, &linkImport{scope: scope}), nil
 	case "commissions":
 		return newImport(c, &commissionImport{scope: scope}), nil
+	case "posts":
+		return newImport(c, &postImport{scope: scope}), nil
+	case "conversions":
+		return newImport(c, &conversionImport{scope: scope}), nil
 	}
 	return nil, fmt.Errorf("%w: %q; kinds are %q", ErrKind, kindName, Kinds())
 }

@@ -197,7 +197,7 @@ func TestImportRejectsLines(t *testing.T) {
 		{link + "destination", "a,go.acme.example,boots,lena,http://", "destination", "no host"},
 		// commissions
 		{"campaign,model,rate", "nothing,percent,0.1", "campaign", "is unknown"},
-		{"campaign,model,rate", "boots,percent,0.1", "campaign", `is ambiguous: brands ["acme" "other"]`},
+		{"campaign,model,rate", "boots,percent,0.1", "campaign", "is ambiguous: brands acme, other have one each"},
 		{"campaign,model,rate", "tents,tiered,0.1", "model", "tiered is not paid out"},
 		{"campaign,model,rate", "tents,share,0.1", "model", "must be one of percent, cpa, cpc, flat"},
 		{"campaign,model,rate", "tents,percent,10", "rate", "0.1 is 10 %"},

@@ -27,10 +27,9 @@ const (
 
 // Errors of changes to keys.
 var (
-	ErrKeyKind  = errors.New("this kind of key is not made by hand")
+	ErrKeyKind  = errors.New("this kind of key is not made that way")
 	ErrNoSlot   = errors.New("all signing slots are in use: retire a key first, which breaks the codes it has signed")
 	ErrKeyInUse = errors.New("the key is active: rotate first, so that another one takes over")
-	ErrNotFound = errors.New("not found")
 )
 
 // codeKeyLen is the length of a brand's signing key in bytes; clickIDKeyLen that of the cluster's AES key.
@@ -87,7 +86,7 @@ func (c *catalog) activeSlot(brand uint32) (uint8, error) {
 			return slot, nil
 		}
 	}
-	return 0, fmt.Errorf("brand %q has no active signing key: make one with `carom keys new`", c.brands.byID[brand].Brand)
+	return 0, fmt.Errorf("brand %q has no active signing key: make one with `carom keys rotate`", c.brands.byID[brand].Brand)
 }
 
 // randomBytes never fails: crypto/rand ends the process where the system has no randomness.
@@ -158,4 +157,21 @@ func (c *Control) makeClusterKeys(ctx context.Context) error {
 		return nil
 	}
 	return c.storeKeys(ctx, missing...)
+}
+
+// clickIDKeys opens the cluster's click-id keys that still count, the newest first.
+func (c *Control) clickIDKeys() ([]redirect.ClickIDKey, error) {
+	var keys []redirect.ClickIDKey
+	for _, row := range c.catalog.Load().keysOf(0, redirect.KeyClickID) {
+		secret, err := c.openKey(row)
+		if err != nil {
+			return nil, err
+		}
+		key, err := redirect.NewClickIDKey(secret)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
 }

@@ -1,6 +1,16 @@
 package control
 
-import "slices"
+import (
+	"errors"
+	"slices"
+)
+
+// Errors of what a scope does not reach. An object of a brand that it may not see is not found.
+var (
+	ErrNotFound  = errors.New("not found")
+	ErrForbidden = errors.New("not allowed to this token")
+	ErrRole      = errors.New("roles are admin, editor and analyst")
+)
 
 // A Role says what a token may do; each includes those below it.
 type Role string

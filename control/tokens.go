@@ -1,13 +1,30 @@
 package control
 
 import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"time"
+)
+
+// A token is "carom_", its id of eight hexadecimal digits, "_" and 256 random bits in base64url. The prefix lets scanners
+// find leaked ones; the id says which row to compare with.
+const (
+	tokenPrefix  = "carom_"
+	tokenIDBytes = 4
+	tokenBytes   = 32
 )
 
 type tokenRow struct {
 	TokenID string    `ch:"token_id"`
-	Hash    string    `ch:"hash"`
+	Hash    string    `ch:"hash"` // SHA-256 of the whole token, hexadecimal
 	Name    string    `ch:"name"`
 	Brands  []uint32  `ch:"brands"`
 	Role    string    `ch:"role"`
@@ -16,9 +33,149 @@ type tokenRow struct {
 	Version uint64    `ch:"version"`
 }
 
+// A Token is what people may know of a token: everything but the token itself.
+type Token struct {
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	Role    Role      `json:"role" enum:"admin,editor,analyst"`
+	Brands  []string  `json:"brands" doc:"keys of the brands it is for, empty for all"`
+	Created time.Time `json:"created"`
+	Revoked bool      `json:"revoked"`
+}
+
 func (c *catalog) learnTokens(rows []tokenRow) {
 	c.tokens = maps.Clone(c.tokens)
 	for _, row := range rows {
 		c.tokens[row.TokenID] = row
 	}
+}
+
+func (c *catalog) token(row tokenRow) Token {
+	t := Token{
+		ID: row.TokenID, Name: row.Name, Role: Role(row.Role), Brands: []string{}, Created: row.Created, Revoked: row.Revoked,
+	}
+	for _, id := range row.Brands {
+		if brand := c.brands.byID[id]; brand != nil {
+			t.Brands = append(t.Brands, brand.Brand)
+		}
+	}
+	return t
+}
+
+// scope is what a token may do and see.
+func (c *catalog) scope(row tokenRow) Scope {
+	return Scope{Role: Role(row.Role), All: len(row.Brands) == 0, Brands: c.token(row).Brands}
+}
+
+// covers reports whether s may hand out or take back a token for brands, no brand meaning all.
+func (s Scope) covers(brands []string) bool {
+	return s.All || len(brands) > 0 && !slices.ContainsFunc(brands, func(brand string) bool { return !s.Sees(brand) })
+}
+
+// NewToken makes a token for brands, all where none is named, and returns it in clear, which is now or never.
+func (c *Control) NewToken(ctx context.Context, scope Scope, name string, role Role, brands []string) (Token, string, error) {
+	if err := checkText(name, maxText); err != nil {
+		return Token{}, "", fmt.Errorf("token name %w", err)
+	}
+	if role.rank() < 0 {
+		return Token{}, "", fmt.Errorf("role %q: %w", role, ErrRole)
+	}
+	if err := c.begin(ctx); err != nil {
+		return Token{}, "", err
+	}
+	defer c.mu.Unlock()
+	cat, stamp := c.catalog.Load(), c.stamp()
+	if len(brands) == 0 && !scope.All {
+		return Token{}, "", fmt.Errorf("token for all brands: %w", ErrForbidden)
+	}
+	row := tokenRow{
+		TokenID: hex.EncodeToString(randomBytes(tokenIDBytes)),
+		Name:    name, Role: string(role), Brands: []uint32{}, Created: stamp.Updated.Truncate(time.Second), Version: stamp.Version,
+	}
+	for _, key := range brands {
+		brand, err := cat.visibleBrand(scope, key)
+		if err != nil {
+			return Token{}, "", err
+		}
+		row.Brands = append(row.Brands, brand.BrandID)
+	}
+	secret := tokenPrefix + row.TokenID + "_" + base64.RawURLEncoding.EncodeToString(randomBytes(tokenBytes))
+	row.Hash = hashToken(secret)
+	if err := c.storeToken(ctx, row); err != nil {
+		return Token{}, "", err
+	}
+	return cat.token(row), secret, nil
+}
+
+// Tokens lists the tokens that scope could have made, revoked ones included.
+func (c *Control) Tokens(scope Scope) []Token {
+	cat := c.catalog.Load()
+	tokens := []Token{}
+	for _, row := range cat.tokens {
+		if t := cat.token(row); scope.covers(t.Brands) {
+			tokens = append(tokens, t)
+		}
+	}
+	slices.SortFunc(tokens, func(a, b Token) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
+	return tokens
+}
+
+// RevokeToken makes a token worthless at once. Revoking one twice changes nothing.
+func (c *Control) RevokeToken(ctx context.Context, scope Scope, id string) error {
+	if err := c.begin(ctx); err != nil {
+		return err
+	}
+	defer c.mu.Unlock()
+	cat := c.catalog.Load()
+	row, ok := cat.tokens[id]
+	if !ok || !scope.covers(cat.token(row).Brands) {
+		return fmt.Errorf("token %q: %w", id, ErrNotFound)
+	}
+	if row.Revoked {
+		return nil
+	}
+	row.Revoked, row.Version = true, c.versions.next()
+	return c.storeToken(ctx, row)
+}
+
+// storeToken writes a token row. The caller holds mu.
+func (c *Control) storeToken(ctx context.Context, row tokenRow) error {
+	rows := []tokenRow{row}
+	return c.commit(ctx, write{
+		inserts: []insert{insertRows("tokens", "", rows)},
+		learn:   func(next *catalog) { next.learnTokens(rows) },
+	})
+}
+
+func hashToken(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+// bearer finds the row of a token that is valid. Its time does not depend on how much of the secret part is right.
+func (c *catalog) bearer(token string) (tokenRow, bool) {
+	id, _, _ := strings.Cut(strings.TrimPrefix(token, tokenPrefix), "_")
+	row, known := c.tokens[id]
+	same := subtle.ConstantTimeCompare([]byte(hashToken(token)), []byte(row.Hash)) == 1
+	return row, known && same && !row.Revoked
+}
+
+// localTokenName is the name of the token that `carom up` leaves for the commands on its machine.
+const localTokenName = "carom up on this machine"
+
+// LocalToken returns previous if it is still an administrator's token for all brands, otherwise a new one; earlier ones of
+// its kind are then revoked.
+func (c *Control) LocalToken(ctx context.Context, previous string) (string, error) {
+	if row, ok := c.catalog.Load().bearer(previous); ok && Role(row.Role) == Admin && len(row.Brands) == 0 {
+		return previous, nil
+	}
+	for _, t := range c.Tokens(LocalScope()) {
+		if t.Name == localTokenName {
+			if err := c.RevokeToken(ctx, LocalScope(), t.ID); err != nil {
+				return "", err
+			}
+		}
+	}
+	_, token, err := c.NewToken(ctx, LocalScope(), localTokenName, Admin, nil)
+	return token, err
 }

@@ -1,0 +1,66 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Errors of Authorize, beside ErrForbidden.
+var (
+	ErrUnauthorized = errors.New("a valid bearer token is required: Authorization: Bearer carom_…")
+	ErrTooManyTries = errors.New("too many wrong tokens from this address")
+)
+
+// A retryError is ErrTooManyTries with the time to wait.
+type retryError struct{ wait time.Duration }
+
+func (e retryError) Error() string {
+	return fmt.Sprintf("%v: try again in %d s", ErrTooManyTries, e.seconds())
+}
+func (e retryError) Unwrap() error { return ErrTooManyTries }
+func (e retryError) seconds() int  { return int(math.Ceil(e.wait.Seconds())) }
+
+// Authorize reads the bearer token of a request and says what it may do and see. The error is ErrUnauthorized,
+// ErrTooManyTries, or ErrForbidden for a token whose role does not include role.
+func (c *Control) Authorize(r *http.Request, role Role) (Scope, error) {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return Scope{}, fmt.Errorf("address of the client %q: %w", r.RemoteAddr, err)
+	}
+	if wait := c.logins.wait(peer.Addr()); wait > 0 {
+		return Scope{}, retryError{wait}
+	}
+	token, sent := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !sent {
+		return Scope{}, ErrUnauthorized
+	}
+	cat := c.catalog.Load()
+	row, ok := cat.bearer(token)
+	if !ok {
+		c.logins.fail(peer.Addr())
+		return Scope{}, ErrUnauthorized
+	}
+	scope := cat.scope(row)
+	if !scope.Role.Includes(role) {
+		return Scope{}, fmt.Errorf("%w: it needs the role %s and has %s", ErrForbidden, role, scope.Role)
+	}
+	return scope, nil
+}
+
+// HTTPStatus is the status that tells a caller of an error of Authorize.
+func HTTPStatus(err error) int {
+	switch {
+	case errors.Is(err, ErrUnauthorized):
+		return http.StatusUnauthorized
+	case errors.Is(err, ErrTooManyTries):
+		return http.StatusTooManyRequests
+	case errors.Is(err, ErrForbidden):
+		return http.StatusForbidden
+	}
+	return http.StatusInternalServerError
+}

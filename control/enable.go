@@ -1,0 +1,91 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// A Target is what is switched off or on: a link, a campaign or a creator, by key.
+type Target struct {
+	Brand      string // may be empty where the key is that of one brand only; never given with Influencer
+	Link       string
+	Campaign   string
+	Influencer string
+}
+
+// ErrTarget is returned where not exactly one of link, campaign and influencer is named.
+var ErrTarget = errors.New("name one of link, campaign and influencer; a brand goes with link and campaign only")
+
+// SetEnabled stops a link, or all links of a campaign or of a creator, or lets them go on. A stopped link answers with its
+// fallback. A creator is shared by all brands, so that needs a scope of all.
+func (c *Control) SetEnabled(ctx context.Context, scope Scope, target Target, enabled bool) error {
+	if err := c.begin(ctx); err != nil {
+		return err
+	}
+	defer c.mu.Unlock()
+	switch {
+	case target.Link != "" && target.Campaign == "" && target.Influencer == "":
+		return c.enableLink(ctx, scope, target, enabled)
+	case target.Link == "" && target.Campaign != "" && target.Influencer == "":
+		return c.enableCampaign(ctx, scope, target, enabled)
+	case target.Link == "" && target.Campaign == "" && target.Influencer != "" && target.Brand == "":
+		return c.enableInfluencer(ctx, scope, target.Influencer, enabled)
+	}
+	return ErrTarget
+}
+
+func (c *Control) enableLink(ctx context.Context, scope Scope, target Target, enabled bool) error {
+	row, err := c.linkRow(ctx, c.catalog.Load(), scope, target.Brand, target.Link)
+	if err != nil || row.Enabled == enabled {
+		return err
+	}
+	row.Enabled = enabled
+	rows := stampRows([]linkRow{*row}, c.stamp())
+	return c.commit(ctx, write{inserts: []insert{insertRows("links", "", rows)}})
+}
+
+func (c *Control) enableCampaign(ctx context.Context, scope Scope, target Target, enabled bool) error {
+	cat := c.catalog.Load()
+	if target.Brand != "" {
+		if _, err := cat.visibleBrand(scope, target.Brand); err != nil {
+			return err
+		}
+	}
+	ids := cat.campaignIDs(scope, target.Brand, target.Campaign)
+	switch {
+	case len(ids) == 0:
+		return fmt.Errorf("campaign %q: %w", target.Campaign, ErrNotFound)
+	case len(ids) > 1:
+		return fmt.Errorf("campaign %q: %w", target.Campaign, ErrAmbiguous)
+	}
+	row := *cat.campaigns.byID[ids[0]]
+	if row.Enabled == enabled {
+		return nil
+	}
+	row.Enabled = enabled
+	rows := stampRows([]campaignRow{row}, c.stamp())
+	return c.commit(ctx, write{
+		inserts: []insert{insertRows("campaigns", "", rows)},
+		learn:   func(next *catalog) { next.campaigns = next.campaigns.with(rows) },
+	})
+}
+
+func (c *Control) enableInfluencer(ctx context.Context, scope Scope, key string, enabled bool) error {
+	stored := c.catalog.Load().influencers.byKey[key]
+	switch {
+	case stored == nil:
+		return fmt.Errorf("influencer %q: %w", key, ErrNotFound)
+	case !scope.All:
+		return fmt.Errorf("influencer %q is shared by all brands: %w", key, ErrForbidden)
+	case stored.Enabled == enabled:
+		return nil
+	}
+	row := *stored
+	row.Enabled = enabled
+	rows := stampRows([]influencerRow{row}, c.stamp())
+	return c.commit(ctx, write{
+		inserts: []insert{insertRows("influencers", "", rows)},
+		learn:   func(next *catalog) { next.influencers = next.influencers.with(rows) },
+	})
+}

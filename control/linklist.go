@@ -1,0 +1,185 @@
+package control
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// A LinkFilter chooses links by keys; an empty one is not looked at.
+type LinkFilter struct{ Brand, Campaign, Influencer string }
+
+// ErrCursor is returned for a cursor that Links has not handed out.
+var ErrCursor = errors.New("not a cursor of this list")
+
+// ErrAmbiguous is returned for a key that several brands have.
+var ErrAmbiguous = errors.New("several brands have it: name the brand")
+
+// Links returns up to limit links in the order of their numbers, from after cursor on, and the cursor of the next page, empty at
+// the end.
+func (c *Control) Links(ctx context.Context, scope Scope, filter LinkFilter, cursor string, limit int) ([]Link, string, error) {
+	after, err := parseCursor(cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	cat := c.catalog.Load()
+	where, args, err := cat.linksWhere(scope, filter)
+	if err != nil {
+		return nil, "", err
+	}
+	where += fmt.Sprintf(" AND link_id > ? ORDER BY link_id LIMIT %d", limit+1)
+	rows, err := selectRows[linkRow](ctx, c.store, "links", where, append(args, after)...)
+	if err != nil {
+		return nil, "", err
+	}
+	next := ""
+	if len(rows) > limit {
+		rows = rows[:limit]
+		next = formatCursor(rows[limit-1].LinkID)
+	}
+	view := c.newLinkView(cat)
+	links := make([]Link, len(rows))
+	for i := range rows {
+		if links[i], err = view.link(&rows[i]); err != nil {
+			return nil, "", err
+		}
+	}
+	return links, next, nil
+}
+
+// A cursor is the number of the last link of a page, opaque to callers.
+func formatCursor(link uint32) string {
+	return base64.RawURLEncoding.EncodeToString(strconv.AppendUint(nil, uint64(link), 36))
+}
+
+func parseCursor(cursor string) (uint32, error) {
+	if cursor == "" {
+		return 0, nil
+	}
+	text, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return 0, ErrCursor
+	}
+	link, err := strconv.ParseUint(string(text), 36, 32)
+	if err != nil {
+		return 0, ErrCursor
+	}
+	return uint32(link), nil
+}
+
+// EachLink calls do for every link that filter chooses, in the order of their numbers, without holding them in memory.
+func (c *Control) EachLink(ctx context.Context, scope Scope, filter LinkFilter, do func(Link) error) error {
+	cat := c.catalog.Load()
+	where, args, err := cat.linksWhere(scope, filter)
+	if err != nil {
+		return err
+	}
+	rows, err := c.store.conn.Query(ctx, "SELECT "+columnList[linkRow]()+" FROM links FINAL WHERE "+where+" ORDER BY link_id", args...)
+	if err != nil {
+		return fmt.Errorf("read links: %w", err)
+	}
+	defer rows.Close()
+	view := c.newLinkView(cat)
+	for rows.Next() {
+		var row linkRow
+		if err := rows.ScanStruct(&row); err != nil {
+			return fmt.Errorf("read links: %w", err)
+		}
+		link, err := view.link(&row)
+		if err != nil {
+			return err
+		}
+		if err := do(link); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Link returns the link with this key. brand may be empty where the key is that of one brand only.
+func (c *Control) Link(ctx context.Context, scope Scope, brand, key string) (LinkDetail, error) {
+	cat := c.catalog.Load()
+	row, err := c.linkRow(ctx, cat, scope, brand, key)
+	if err != nil {
+		return LinkDetail{}, err
+	}
+	return c.newLinkView(cat).detail(row)
+}
+
+// linkRow finds the row of the link with this key; ErrNotFound and ErrAmbiguous as they say.
+func (c *Control) linkRow(ctx context.Context, cat *catalog, scope Scope, brand, key string) (*linkRow, error) {
+	where, args, err := cat.linksWhere(scope, LinkFilter{Brand: brand})
+	if err != nil {
+		return nil, err
+	}
+	// Any row finds the id by the key, which never changes and is indexed; FINAL then reads only those ids.
+	where += " AND link_id IN (SELECT link_id FROM links WHERE link = ?)"
+	rows, err := selectRows[linkRow](ctx, c.store, "links", where, append(args, key)...)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(rows) == 0:
+		return nil, fmt.Errorf("link %q: %w", key, ErrNotFound)
+	case len(rows) > 1:
+		return nil, fmt.Errorf("link %q: %w", key, ErrAmbiguous)
+	}
+	return &rows[0], nil
+}
+
+// linksWhere is the condition for what scope and filter leave of the links. What scope may not see is ErrNotFound.
+func (c *catalog) linksWhere(scope Scope, filter LinkFilter) (where string, args []any, err error) {
+	where = "NOT deleted"
+	add := func(column string, ids []uint32) {
+		where += " AND " + column + " IN (?)"
+		args = append(args, ids)
+	}
+	switch {
+	case filter.Brand != "":
+		brand, err := c.visibleBrand(scope, filter.Brand)
+		if err != nil {
+			return "", nil, err
+		}
+		add("brand_id", []uint32{brand.BrandID})
+	case !scope.All:
+		add("brand_id", c.brandIDs(scope))
+	}
+	if filter.Campaign != "" {
+		ids := c.campaignIDs(scope, filter.Brand, filter.Campaign)
+		if len(ids) == 0 {
+			return "", nil, fmt.Errorf("campaign %q: %w", filter.Campaign, ErrNotFound)
+		}
+		add("campaign_id", ids)
+	}
+	if filter.Influencer != "" {
+		influencer := c.influencers.byKey[filter.Influencer]
+		if influencer == nil {
+			return "", nil, fmt.Errorf("influencer %q: %w", filter.Influencer, ErrNotFound)
+		}
+		add("influencer_id", []uint32{influencer.InfluencerID})
+	}
+	return where, args, nil
+}
+
+func (c *catalog) brandIDs(scope Scope) []uint32 {
+	ids := []uint32{}
+	for id, brand := range c.brands.byID {
+		if scope.Sees(brand.Brand) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// campaignIDs are those with this key in the brand, or in any that scope may see.
+func (c *catalog) campaignIDs(scope Scope, brand, key string) []uint32 {
+	var ids []uint32
+	for id, row := range c.brands.byID {
+		campaign := c.campaigns.byKey[campaignKey{id, key}]
+		if campaign != nil && scope.Sees(row.Brand) && (brand == "" || brand == row.Brand) {
+			ids = append(ids, campaign.CampaignID)
+		}
+	}
+	return ids
+}

@@ -1,0 +1,176 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"carom/redirect"
+)
+
+// A Key is what people may know of a key: everything but its secret.
+type Key struct {
+	Brand   string           `json:"brand" doc:"key of the brand, empty for the cluster"`
+	Kind    redirect.KeyKind `json:"kind" enum:"code,postback,click_id,visitor"`
+	ID      string           `json:"key_id"`
+	State   KeyState         `json:"state" enum:"active,verify,retired"`
+	Created time.Time        `json:"created"`
+	Changed time.Time        `json:"changed"`
+}
+
+// Keys lists the keys that scope may see, those of one brand or one kind where these are given. Cluster keys are listed for a
+// scope of all brands.
+func (c *Control) Keys(scope Scope, brand string, kind redirect.KeyKind) ([]Key, error) {
+	cat := c.catalog.Load()
+	if brand != "" {
+		if _, err := cat.visibleBrand(scope, brand); err != nil {
+			return nil, err
+		}
+	}
+	keys := []Key{}
+	for _, row := range cat.keys {
+		key := cat.key(row)
+		if scope.Sees(key.Brand) && (brand == "" || key.Brand == brand) && (kind == "" || key.Kind == kind) {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, func(a, b Key) int {
+		return cmp.Or(cmp.Compare(a.Brand, b.Brand), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
+	})
+	return keys, nil
+}
+
+func (c *catalog) key(row keyRow) Key {
+	key := Key{
+		Kind: redirect.KeyKind(row.Kind), ID: row.KeyID, State: KeyState(row.State),
+		Created: row.Created, Changed: row.Updated,
+	}
+	if brand := c.brands.byID[row.BrandID]; brand != nil {
+		key.Brand = brand.Brand
+	}
+	return key
+}
+
+// visibleBrand finds a brand by key; ErrNotFound where there is none for scope.
+func (c *catalog) visibleBrand(scope Scope, key string) (*brandRow, error) {
+	if brand := c.brands.byKey[key]; brand != nil && scope.Sees(key) {
+		return brand, nil
+	}
+	return nil, fmt.Errorf("brand %q: %w", key, ErrNotFound)
+}
+
+// keyOwner is the brand whose keys are meant, 0 where brand is empty and kind one of the cluster's.
+func (c *catalog) keyOwner(scope Scope, brand string, kind redirect.KeyKind) (uint32, error) {
+	switch kind {
+	case redirect.KeyCode, redirect.KeyPostback:
+		row, err := c.visibleBrand(scope, brand)
+		if err != nil {
+			return 0, err
+		}
+		return row.BrandID, nil
+	case redirect.KeyClickID:
+		if scope.All && brand == "" {
+			return 0, nil
+		}
+		return 0, fmt.Errorf("%s key: it is the cluster's, for a token of all brands and without a brand: %w", kind, ErrForbidden)
+	}
+	return 0, fmt.Errorf("%s key: %w", kind, ErrKeyKind)
+}
+
+// NewKey adds a key beside those in use and returns its secret where that is to be shown, which is now or never: for a
+// postback key. Of the other kinds one key makes codes or click ids at a time, so RotateKey makes those.
+func (c *Control) NewKey(ctx context.Context, scope Scope, brand string, kind redirect.KeyKind) (Key, string, error) {
+	if kind != redirect.KeyPostback {
+		return Key{}, "", fmt.Errorf("new %s key: only one is active at a time, rotate it instead: %w", kind, ErrKeyKind)
+	}
+	return c.addKey(ctx, scope, brand, kind, KeyActive)
+}
+
+// RotateKey makes a new active key; the ones before it only verify what they have made, until they are retired.
+func (c *Control) RotateKey(ctx context.Context, scope Scope, brand string, kind redirect.KeyKind) (Key, string, error) {
+	return c.addKey(ctx, scope, brand, kind, KeyVerify)
+}
+
+// addKey makes an active key and puts those that are active into the state others.
+func (c *Control) addKey(ctx context.Context, scope Scope, brand string, kind redirect.KeyKind, others KeyState) (Key, string, error) {
+	if err := c.begin(ctx); err != nil {
+		return Key{}, "", err
+	}
+	defer c.mu.Unlock()
+	cat := c.catalog.Load()
+	owner, err := cat.keyOwner(scope, brand, kind)
+	if err != nil {
+		return Key{}, "", err
+	}
+	id, err := cat.freeKeyID(owner, kind)
+	if err != nil {
+		return Key{}, "", fmt.Errorf("%s key of brand %q: %w", kind, brand, err)
+	}
+	stamp := c.stamp()
+	secret := newSecret(kind)
+	rows := []keyRow{c.sealKey(keyPlace{owner, kind, id}, secret, stamp)}
+	for _, row := range cat.keysOf(owner, kind) {
+		if row.State == string(KeyActive) && others != KeyActive {
+			row.State, row.Version, row.Updated = string(others), stamp.Version, stamp.Updated
+			rows = append(rows, row)
+		}
+	}
+	if err := c.storeKeys(ctx, rows...); err != nil {
+		return Key{}, "", err
+	}
+	shown := ""
+	if kind == redirect.KeyPostback {
+		shown = string(secret)
+	}
+	return c.catalog.Load().key(rows[0]), shown, nil
+}
+
+// freeKeyID is the id of a new key: a signing slot that holds none or a retired one, otherwise the next number.
+func (c *catalog) freeKeyID(brand uint32, kind redirect.KeyKind) (string, error) {
+	for n := 0; ; n++ {
+		if kind == redirect.KeyCode && n == redirect.KeySlots {
+			return "", ErrNoSlot
+		}
+		id := strconv.Itoa(n)
+		row, used := c.keys[keyPlace{brand, kind, id}]
+		switch {
+		case kind == redirect.KeyCode && (!used || row.State == string(KeyRetired)):
+			return id, nil
+		case kind != redirect.KeyCode && !used && n > 0:
+			return id, nil
+		}
+	}
+}
+
+// RetireKey makes a key unknown: the codes it has signed, the postbacks under it or the click ids it has made are
+// refused from then on. Its secret is removed from its row.
+func (c *Control) RetireKey(ctx context.Context, scope Scope, brand string, kind redirect.KeyKind, id string) (Key, error) {
+	if err := c.begin(ctx); err != nil {
+		return Key{}, err
+	}
+	defer c.mu.Unlock()
+	cat := c.catalog.Load()
+	owner, err := cat.keyOwner(scope, brand, kind)
+	if err != nil {
+		return Key{}, err
+	}
+	row, ok := cat.keys[keyPlace{owner, kind, id}]
+	if !ok {
+		return Key{}, fmt.Errorf("%s key %q of brand %q: %w", kind, id, brand, ErrNotFound)
+	}
+	if row.State == string(KeyActive) && kind != redirect.KeyPostback {
+		return Key{}, fmt.Errorf("%s key %q of brand %q: %w", kind, id, brand, ErrKeyInUse)
+	}
+	if row.State == string(KeyRetired) {
+		return cat.key(row), nil
+	}
+	stamp := c.stamp()
+	row.State, row.Sealed, row.Version, row.Updated = string(KeyRetired), "", stamp.Version, stamp.Updated
+	if err := c.storeKeys(ctx, row); err != nil {
+		return Key{}, err
+	}
+	return c.catalog.Load().key(row), nil
+}

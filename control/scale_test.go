@@ -1,0 +1,53 @@
+package control_test
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"carom/control"
+)
+
+// manyLinks is how many links the scale test imports, in one file.
+const manyLinks = 100_000
+
+func TestHundredThousandLinks(t *testing.T) {
+	w := newWorld(t)
+	w.loadBasics()
+	var file bytes.Buffer
+	file.WriteString("link,domain,campaign,influencer,slug,coupon,destination,utm_content,content_format,deal,fee\n")
+	for i := range manyLinks {
+		fmt.Fprintf(&file, "spring-%06d,go.acme.example,boots,lena,,LENA%d,https://shop.acme-goods.example/boots?item=%d,{influencer},reel,paid,%d.50\n", i, i, i, i%1000)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for _, step := range []struct {
+		why  string
+		want counts
+	}{
+		{"new links", counts{created: manyLinks}},
+		{"the same file", counts{unchanged: manyLinks}},
+	} {
+		began := time.Now()
+		got, err := w.ImportCSV(t.Context(), "links", bytes.NewReader(file.Bytes()), control.LocalScope())
+		if err != nil {
+			t.Fatal(err)
+		}
+		took := time.Since(began)
+		t.Logf("%s: %v, %.0f lines/s", step.why, took.Round(time.Millisecond), manyLinks/took.Seconds())
+		if countsOf(got) != step.want {
+			t.Errorf("%s: %+v, want %+v", step.why, countsOf(got), step.want)
+		}
+		if took > 30*time.Second {
+			t.Errorf("%s took %v, at most 30 s are promised", step.why, took)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	t.Logf("heap in use %d MB before, %d MB after, %d MB allocated in between",
+		before.HeapInuse>>20, after.HeapInuse>>20, (after.TotalAlloc-before.TotalAlloc)>>20)
+	if highest := one[uint32](w, "SELECT max(link_id) FROM links"); highest != manyLinks {
+		t.Errorf("highest link number %d, want %d", highest, manyLinks)
+	}
+}
