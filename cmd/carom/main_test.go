@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"carom/deploy/engine"
+	"carom/ingest/chtest"
+)
+
+// mainVariable makes the test binary the program itself, for tests that need a process of it.
+const mainVariable = "CAROM_TEST_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(mainVariable) != "" || engine.IsChild(os.Args) {
+		main()
+	}
+	chtest.Main(m)
+}
+
+// result is what a command left behind.
+type result struct {
+	code        int
+	out, errOut string
+}
+
+// carom runs a command line in this process.
+func carom(args ...string) result {
+	var out, errOut bytes.Buffer
+	code := run(args, &console{Out: &out, Err: &errOut}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	return result{code, out.String(), errOut.String()}
+}
+
+// process prepares a command line in a process of its own.
+func process(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), mainVariable+"=1")
+	return cmd
+}
+
+func TestCommandLine(t *testing.T) {
+	tests := []struct {
+		args        string
+		code        int
+		out, errOut string // contained in the output, empty = no output at all
+	}{
+		{"", exitDone, "Usage: carom <command>", ""},
+		{"--help", exitDone, "clickhouse", ""},
+		{"clickhouse --help", exitDone, "--clickhouse-native-port", ""},
+		{"version", exitDone, "carom ", ""},
+		{"schema print", exitDone, "-- 0001_reference.sql\n", ""},
+		{"clickhouse", exitUsage, "", "missing flags: --data"},
+		{"clickhouse --data x --dta y", exitUsage, "", "unknown flag --dta"},
+		{"clickhouse --data x --clickhouse-http-port many", exitUsage, "", "--clickhouse-http-port"},
+		{"schema", exitUsage, "", "expected one of"},
+		{"schema apply", exitUsage, "", "missing flags: --clickhouse"},
+		{"schema apply --clickhouse clickhouse://127.0.0.1:1", exitFailed, "", "names no database"},
+		{"shcema", exitUsage, "", "schema"},
+	}
+	for _, test := range tests {
+		t.Run("carom "+test.args, func(t *testing.T) {
+			got := carom(strings.Fields(test.args)...)
+			if got.code != test.code {
+				t.Errorf("exit code %d, want %d", got.code, test.code)
+			}
+			assertOutput(t, "stdout", got.out, test.out)
+			assertOutput(t, "stderr", got.errOut, test.errOut)
+			if strings.Count(got.errOut, "\n") > 1 {
+				t.Errorf("the error has several lines: %q", got.errOut)
+			}
+		})
+	}
+}
+
+func assertOutput(t *testing.T, name, got, want string) {
+	t.Helper()
+	if want == "" && got != "" || !strings.Contains(got, want) {
+		t.Errorf("%s is %q, want %q in it", name, got, want)
+	}
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"carom/deploy/engine"
+	"carom/ingest/chtest"
+)
+
+func TestSchemaCommands(t *testing.T) {
+	db := chtest.NewEmpty(t)
+	t.Setenv("CAROM_CLICKHOUSE", db.DSN(engine.Admin))
+	const first, last = "0001_reference.sql", "0004_reports.sql"
+
+	steps := []struct {
+		args string
+		code int
+		out  []string
+		not  []string
+	}{
+		{"schema status", exitDone, []string{first, last, "pending"}, nil},
+		{"schema apply", exitDone, []string{"applied " + first, "applied " + last}, nil},
+		{"schema apply", exitDone, []string{"nothing to apply"}, []string{first}},
+		{"schema status", exitDone, []string{first, last}, []string{"pending", "altered"}},
+	}
+	for _, step := range steps {
+		got := carom(strings.Fields(step.args)...)
+		if got.code != step.code {
+			t.Fatalf("%s: exit code %d: %s", step.args, got.code, got.errOut)
+		}
+		for _, text := range step.out {
+			if !strings.Contains(got.out, text) {
+				t.Errorf("%s lacks %q:\n%s", step.args, text, got.out)
+			}
+		}
+		for _, text := range step.not {
+			if strings.Contains(got.out, text) {
+				t.Errorf("%s has %q:\n%s", step.args, text, got.out)
+			}
+		}
+	}
+
+	forge := "INSERT INTO schema_checksums (file, sha256) VALUES ('" + first + "', 'other')"
+	if err := db.Conn.Exec(t.Context(), forge); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"schema apply", "schema status"} {
+		got := carom(strings.Fields(args)...)
+		if got.code != exitFailed || !strings.Contains(got.errOut, first) {
+			t.Errorf("%s on an altered file: exit code %d, %q", args, got.code, got.errOut)
+		}
+	}
+}
