@@ -47,14 +47,10 @@ func (u Users) Password(user string) string {
 	panic("engine: no user " + user)
 }
 
-// loadUsers reads the passwords that the directory holds, or makes and keeps them, readable by their owner only.
-func loadUsers(dir string) (Users, error) {
+// ReadUsers reads the passwords that a data directory holds.
+func ReadUsers(dir string) (Users, error) {
 	path := filepath.Join(dir, UsersFile)
 	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		users := NewUsers()
-		return users, saveUsers(path, users)
-	}
 	if err != nil {
 		return Users{}, fmt.Errorf("read engine passwords: %w", err)
 	}
@@ -68,12 +64,22 @@ func loadUsers(dir string) (Users, error) {
 	return users, nil
 }
 
-func saveUsers(path string, users Users) error {
+// loadUsers is ReadUsers, but makes and keeps passwords where there are none yet.
+func loadUsers(dir string) (Users, error) {
+	users, err := ReadUsers(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		users = NewUsers()
+		return users, saveUsers(dir, users)
+	}
+	return users, err
+}
+
+func saveUsers(dir string, users Users) error {
 	data, err := json.MarshalIndent(users, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode engine passwords: %w", err)
 	}
-	return writePrivate(path, append(data, '\n'))
+	return writePrivate(filepath.Join(dir, UsersFile), append(data, '\n'))
 }
 
 // writePrivate replaces a file as a whole, readable by its owner only.

@@ -16,11 +16,11 @@ import (
 // dropTimeout bounds the drop of one database.
 const dropTimeout = 10 * time.Second
 
-// DB is a test's own database, with the whole schema and no rows.
+// DB is a test's own database.
 type DB struct {
 	// Name of the database; Carom calls its own carom.
 	Name string
-	// Conn is open, as the user carom_admin, and closed with the test.
+	// Conn is connected as the user carom_admin and closed with the test.
 	Conn driver.Conn
 	// Addr is host:port of the native protocol, for a proxy in between.
 	Addr string
@@ -29,17 +29,24 @@ type DB struct {
 // New makes a database with the whole schema; it is dropped with the test.
 func New(t testing.TB) *DB {
 	t.Helper()
-	ctx := t.Context()
-	name, err := shared.take(ctx)
+	db := NewEmpty(t)
+	if _, err := schema.Apply(t.Context(), schema.Files, db.DSN(engine.Admin), nil); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+// NewEmpty makes a database without any table; it is dropped with the test.
+func NewEmpty(t testing.TB) *DB {
+	t.Helper()
+	name, err := shared.take(t.Context())
 	if err != nil {
 		t.Fatalf("start ClickHouse for tests: %v", err)
 	}
-	db := &DB{Name: name, Addr: shared.addr()}
-	if _, err := schema.Apply(ctx, schema.Files, db.DSN(engine.Admin), nil); err != nil {
-		t.Fatal(err)
-	}
-	db.Conn = Open(t, db.DSN(engine.Admin))
 	t.Cleanup(func() { drop(t, name) })
+	create(t, name)
+	db := &DB{Name: name, Addr: shared.addr()}
+	db.Conn = Open(t, db.DSN(engine.Admin))
 	return db
 }
 
@@ -65,17 +72,26 @@ func Open(t testing.TB, dsn string) driver.Conn {
 	return conn
 }
 
+func create(t testing.TB, name string) {
+	t.Helper()
+	if err := Open(t, serverDSN()).Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // drop runs in a cleanup, when the test's own context has ended.
 func drop(t testing.TB, name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), dropTimeout)
 	defer cancel()
-	conn := Open(t, shared.userDSN(engine.Admin, "system"))
-	if err := conn.Exec(ctx, "DROP DATABASE "+name+" SYNC"); err != nil {
+	if err := Open(t, serverDSN()).Exec(ctx, "DROP DATABASE IF EXISTS "+name+" SYNC"); err != nil {
 		t.Error(err)
 		return
 	}
 	shared.giveBack(name)
 }
+
+// serverDSN connects to no test's database.
+func serverDSN() string { return shared.userDSN(engine.Admin, "system") }
 
 // Goroutines are what the shared engine leaves running between tests, for goleak to ignore.
 func Goroutines() goleak.Option {
