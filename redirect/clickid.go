@@ -30,6 +30,10 @@ const (
 	clickIDCheck   = 0x4341524f // "CARO"
 	clickMillisMax = 1<<41 - 1
 	clickSeqBits   = 15
+
+	// clickClockReserve is what a clickClock keeps free at the end of time, in milliseconds (49 days): where the wall
+	// clock is past the last one, sequences run on into it.
+	clickClockReserve = 1 << 32
 )
 
 // clickEpoch is 2024-01-01T00:00:00Z in Unix milliseconds, where a click id's time begins; it ends in 2093.
@@ -112,7 +116,7 @@ type clickClock struct {
 
 // next takes the wall clock in Unix milliseconds and returns the time and sequence of one click.
 func (c *clickClock) next(unixMillis int64) (millis int64, sequence uint16) {
-	now := uint64(min(max(unixMillis-clickEpoch, 0), clickMillisMax)) << clickSeqBits
+	now := uint64(min(max(unixMillis-clickEpoch, 0), clickMillisMax-clickClockReserve)) << clickSeqBits
 	for {
 		last := c.last.Load()
 		next := max(now, last+1)
