@@ -29,6 +29,8 @@ type Builder struct {
 	edits     map[uint32]map[uint32]record // page → place in page → new record, nil = gone
 	namesByID map[string]uint32
 	slugs     map[uint64]uint32 // changes to table.slugs; 0 = gone
+	couponOf  map[uint32]uint64 // link number → hash of its coupon, of links that have one
+	recoupon  bool              // couponOf changed
 	rehost    bool              // domains, brands or keys changed
 	nobody    []byte            // secret of the key that stands for missing ones
 	now       func() time.Time
@@ -52,7 +54,7 @@ func NewBuilder() *Builder {
 		influencers: map[uint32]Influencer{}, keys: map[keyPlace]KeyRow{},
 		table: Table{domains: map[string]*Domain{}, slugs: map[uint64]uint32{}, slugSeed: maphash.MakeSeed()},
 		edits: map[uint32]map[uint32]record{}, namesByID: map[string]uint32{}, slugs: map[uint64]uint32{},
-		nobody: nobody, now: time.Now,
+		couponOf: map[uint32]uint64{}, nobody: nobody, now: time.Now,
 	}
 }
 
@@ -96,17 +98,20 @@ func (b *Builder) Known(campaign, influencer uint32) (bool, bool) {
 }
 
 // SetLink adds, changes or deletes a link. An error leaves the link out of the table: an edge that does not understand a
-// link answers as if it did not exist.
+// link answers as if it did not exist. Conversions of its earlier clicks are attributed all the same.
 func (b *Builder) SetLink(v LinkRow) error {
 	if v.ID == 0 || v.ID > MaxLink {
 		return fmt.Errorf("link %q has number %d: 1 to %d are possible", v.Key, v.ID, MaxLink)
 	}
 	r, err := b.record(v)
 	if err != nil {
-		r = nil
 		err = fmt.Errorf("link %q (number %d): %w", v.Key, v.ID, err)
 	}
+	if r == nil {
+		r = appendAttribution(nil, v)
+	}
 	b.replace(v.ID, r)
+	b.setCoupon(v)
 	return err
 }
 
@@ -158,7 +163,8 @@ func (b *Builder) record(v LinkRow) (record, error) {
 	}
 	le := binary.LittleEndian
 	r := make([]byte, 0, recordFixed+len(loc.Prefix)+len(loc.ClickParam)+len(loc.Fragment)+len(v.Slug)+len(fallback))
-	for _, n := range [...]uint32{v.Brand, v.Campaign, v.Influencer, v.Domain, starts, expires} {
+	r = appendAttribution(r, v)
+	for _, n := range [...]uint32{v.Domain, starts, expires} {
 		r = le.AppendUint32(r, n)
 	}
 	r = append(r, flags, v.KeyID, byte(influencer.Tier), byte(v.Format))
@@ -175,6 +181,14 @@ func (b *Builder) record(v LinkRow) (record, error) {
 }
 
 const maxSlug = 64
+
+// appendAttribution appends the part of a record that says who has earned a click.
+func appendAttribution(dst record, v LinkRow) record {
+	for _, n := range [...]uint32{v.Brand, v.Campaign, v.Influencer} {
+		dst = binary.LittleEndian.AppendUint32(dst, n)
+	}
+	return dst
+}
 
 // internNames numbers a set of parameter names: a campaign's links share one.
 func (b *Builder) internNames(names []string) uint32 {
@@ -202,13 +216,13 @@ func (b *Builder) replace(number uint32, r record) {
 	if bytes.Equal(old, r) {
 		return
 	}
-	if old != nil && len(old) > 0 {
+	if old.served() {
 		b.table.links--
 		if slug, _ := old.slugAndFallback(); len(slug) > 0 {
 			b.slugs[slugHash(b.table.slugSeed, old.domain(), slug)] = 0
 		}
 	}
-	if r != nil {
+	if r.served() {
 		b.table.links++
 		if slug, _ := r.slugAndFallback(); len(slug) > 0 {
 			b.slugs[slugHash(b.table.slugSeed, r.domain(), slug)] = number
@@ -239,6 +253,10 @@ func (b *Builder) Table() *Table {
 			set(b.table.slugs, hash, number, number == 0)
 		}
 		clear(b.slugs)
+	}
+	if b.recoupon {
+		b.table.coupons = b.coupons()
+		b.recoupon = false
 	}
 	if b.rehost {
 		b.table.domains = b.hosts()

@@ -66,6 +66,7 @@ type (
 		Domain          uint32
 		KeyID           uint8
 		Slug            string
+		Coupon          string // upper case, as control writes it
 		Destination     string // empty = the campaign's
 		UTM             UTM    // empty values = the campaign's
 		Format          ingest.Format

@@ -85,7 +85,7 @@ func (t *Table) resolve(d *Domain, path []byte) (l resolved, ok bool) {
 			return l, false
 		}
 		r := t.record(code.Link())
-		if len(r) == 0 || r.domain() != d.ID {
+		if !r.served() || r.domain() != d.ID {
 			return l, false
 		}
 		return resolved{domain: d, number: code.Link(), record: r}, true

@@ -36,7 +36,8 @@ const (
 	conversionAccepted     conversionOutcome = iota
 	conversionBadSignature                   // missing, wrong or stale
 	conversionBadField                       // amount, currency, status or another field; missing txid of a refund
-	conversionBadClick                       // a click id that no key made, or a future one
+	conversionBadClick                       // a click id that no key made, of the future or of no known link
+	conversionBadCoupon                      // a coupon of no link of the brand, without a click id
 	conversionForeign                        // another brand's click id
 	conversionTooOld                         // beyond the attribution window
 	conversionDropped                        // no room in the buffer; the sender was told to try again
@@ -44,7 +45,7 @@ const (
 )
 
 func (o conversionOutcome) String() string {
-	return [...]string{"accepted", "bad_signature", "bad_field", "bad_click_id", "foreign", "too_old", "dropped"}[o]
+	return [...]string{"accepted", "bad_signature", "bad_field", "bad_click_id", "bad_coupon", "foreign", "too_old", "dropped"}[o]
 }
 
 // sampleEvery is how many redirects pass between two that are timed: the clock and the histogram cost more than a lookup.

@@ -246,10 +246,7 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, sc *scratch) {
 
 // click records a request on a link and answers it.
 func (s *Server) click(ctx *fasthttp.RequestCtx, sc *scratch, t *Table, l resolved, query []byte) {
-	began := ctx.Time()
-	if s.now != nil {
-		began = s.now()
-	}
+	began := s.moment(ctx)
 	a := ask(&ctx.Request.Header)
 	s.decide(sc, t, l, a, query, s.client(ctx).As16(), began.UnixMilli())
 	s.sink.PutClick(ctx.ConnID(), &sc.click)
@@ -261,6 +258,14 @@ func (s *Server) click(ctx *fasthttp.RequestCtx, sc *scratch, t *Table, l resolv
 	if s.metrics.count(outcomeRedirect)%sampleEvery == 0 {
 		s.metrics.duration.Observe(time.Since(began).Seconds())
 	}
+}
+
+// moment is when the request was read.
+func (s *Server) moment(ctx *fasthttp.RequestCtx) time.Time {
+	if s.now != nil {
+		return s.now()
+	}
+	return ctx.Time()
 }
 
 // client is the address that the request is accounted to.

@@ -283,7 +283,7 @@ func each(ctx context.Context, s *Source, table, columns string, row func(scanne
 
 // readLinks returns the newest state of the links that where selects, and the highest version among them.
 func (s *Source) readLinks(ctx context.Context, where string, args ...any) (links []LinkRow, version uint64, err error) {
-	rows, err := s.conn.Query(ctx, `SELECT link_id, link, brand_id, campaign_id, influencer_id, domain_id, key_id, slug, destination,
+	rows, err := s.conn.Query(ctx, `SELECT link_id, link, brand_id, campaign_id, influencer_id, domain_id, key_id, slug, coupon, destination,
 		utm_source, utm_medium, utm_campaign, utm_content, utm_term, toString(content_format), starts, expires, fallback_url,
 		enabled, deleted, version FROM links FINAL WHERE `+where, args...)
 	if err != nil {
@@ -294,7 +294,7 @@ func (s *Source) readLinks(ctx context.Context, where string, args ...any) (link
 		var l LinkRow
 		var format string
 		var v uint64
-		if err := rows.Scan(&l.ID, &l.Key, &l.Brand, &l.Campaign, &l.Influencer, &l.Domain, &l.KeyID, &l.Slug, &l.Destination,
+		if err := rows.Scan(&l.ID, &l.Key, &l.Brand, &l.Campaign, &l.Influencer, &l.Domain, &l.KeyID, &l.Slug, &l.Coupon, &l.Destination,
 			&l.UTM.Source, &l.UTM.Medium, &l.UTM.Campaign, &l.UTM.Content, &l.UTM.Term, &format, &l.Starts, &l.Expires,
 			&l.Fallback, &l.Enabled, &l.Deleted, &v); err != nil {
 			return nil, 0, fmt.Errorf("read links: %w", err)

@@ -14,6 +14,7 @@ type Table struct {
 	domains  map[string]*Domain // by canonical host
 	pages    []*page            // by link number / pageLinks
 	slugs    map[uint64]uint32  // hash of domain and slug → link number; holds no pointer for the collector to follow
+	coupons  map[uint64]uint32  // hash of brand and coupon → newest link number
 	slugSeed maphash.Seed
 	names    [][]byte // packed parameter names that links refer to, see packNames
 	links    int
@@ -93,6 +94,7 @@ type page struct {
 //	         lengths  offset  lengths →                                  bytes →
 //
 // starts and expires are Unix seconds, 0 = none; names indexes Table.names; query is where in prefix the query begins.
+// Of a link that is deleted or cannot be served only brand, campaign and influencer are left: its clicks may still convert.
 const recordFixed = 42
 
 const linkEnabled = 1 // flag
@@ -108,6 +110,9 @@ func (t *Table) record(number uint32) record {
 	pg, i := t.pages[p], number%pageLinks
 	return pg.data[pg.offset[i]:pg.offset[i+1]]
 }
+
+// served reports whether there is a link to answer, and more to r than whom its clicks belong to.
+func (r record) served() bool { return len(r) >= recordFixed }
 
 func (r record) brand() uint32      { return binary.LittleEndian.Uint32(r) }
 func (r record) campaign() uint32   { return binary.LittleEndian.Uint32(r[4:]) }
@@ -156,7 +161,7 @@ func (t *Table) slug(d *Domain, slug []byte) (number uint32, r record) {
 		return 0, nil
 	}
 	r = t.record(number)
-	if r == nil || r.domain() != d.ID {
+	if !r.served() || r.domain() != d.ID {
 		return 0, nil
 	}
 	if s, _ := r.slugAndFallback(); string(s) != string(slug) {
