@@ -54,7 +54,7 @@ type Config struct {
 	MaxShrink float64
 	// Optional lets Start succeed when a file cannot be read; it is tried again every ReloadEvery once it changes.
 	Optional bool
-	// Logger gets one line for each file taken or refused.
+	// Logger gets one line for each file taken or refused; slog.Default() where it is nil.
 	Logger *slog.Logger
 }
 
@@ -63,7 +63,6 @@ func Default() Config {
 	return Config{
 		ReloadEvery: time.Minute, // publishers update daily; a minute is soon enough for an operator who watches
 		MaxShrink:   0.5,         // honest editions differ by a few per cent
-		Logger:      slog.Default(),
 	}
 }
 
