@@ -27,7 +27,15 @@ type header struct {
 	at     map[string]int // position of each column that the file has
 }
 
-func (l layout) header(names []string) (*header, error) {
+// readHeader checks the first record of a file, err being that of reading it. The error is ErrHeader.
+func (l layout) readHeader(names []string, err error) (*header, error) {
+	if err == io.EOF {
+		return nil, fmt.Errorf("%w: it is empty; a %s file begins with a header line", ErrHeader, l.kind)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: its header is not CSV: %w", ErrHeader, err)
+	}
+
 	h := &header{l, make(map[string]int, len(names))}
 	for i, name := range names {
 		if !slices.Contains(l.columns, name) {
@@ -110,13 +118,7 @@ func readRecords(r io.Reader, l layout, firstLine int) (*records, error) {
 	in := csv.NewReader(skipMark(r))
 	in.FieldsPerRecord = -1 // a line of another length is rejected, not the file
 	names, err := in.Read()
-	if err == io.EOF {
-		return nil, fmt.Errorf("%w: it is empty; a %s file begins with a header line", ErrHeader, l.kind)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: its header is not CSV: %w", ErrHeader, err)
-	}
-	h, err := l.header(names)
+	h, err := l.readHeader(names, err)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,10 @@ func (r *Result) add(other Result) {
 	r.Rejected = append(r.Rejected, other.Rejected...)
 }
 
+func sortRejects(rejects []Reject) {
+	slices.SortStableFunc(rejects, func(a, b Reject) int { return a.Line - b.Line })
+}
+
 // ErrKind is wrapped by the refusal of an import of something that cannot be imported.
 var ErrKind = errors.New("not a kind of import file")
 
@@ -139,7 +143,7 @@ func (c *Control) importCSV(ctx context.Context, kind string, file io.Reader, sc
 			chunk = chunk[:0]
 		}
 	}
-	slices.SortStableFunc(result.Rejected, func(a, b Reject) int { return a.Line - b.Line })
+	sortRejects(result.Rejected)
 	return result, nil
 }
 
@@ -223,8 +227,9 @@ func (m *importer[R]) row(rec record) (row R, change change, err error) {
 		return row, unchanged, err
 	}
 	if line, twice := m.seen[id]; twice && id != "" {
-		return row, unchanged, refuse(m.kind.identity()[0], "repeats what line %d has set", line)
+		return row, unchanged, refuse(m.kind.identity()[0], "%s", repeats(line))
 	}
+	m.seen[id] = rec.line
 	if !stored {
 		change = created
 	}
@@ -243,6 +248,5 @@ func (m *importer[R]) row(rec record) (row R, change change, err error) {
 	if err := m.kind.check(&row, change); err != nil {
 		return row, unchanged, err
 	}
-	m.seen[id] = rec.line
 	return row, change, nil
 }

@@ -246,7 +246,7 @@ func TestImportRejectsRepeatedKeysAndGoesOn(t *testing.T) {
 	))
 	want := control.Result{Created: 2, Rejected: []control.Reject{
 		{Line: 3, Column: "link", Value: "b\nb", Reason: "must be 1 to 64 letters, digits, dots, dashes or underscores, a letter or digit first"},
-		{Line: 5, Column: "link", Value: "a", Reason: "repeats what line 2 has set"},
+		{Line: 5, Column: "link", Value: "a", Reason: "repeats the key of line 2"},
 		{Line: 6, Column: "slug", Value: "one-a", Reason: `is taken on this host by link "a"`},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {

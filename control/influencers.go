@@ -24,7 +24,9 @@ type influencerRow struct {
 	stamp
 }
 
-func (r *influencerRow) place() (uint32, string, bool) { return r.InfluencerID, r.Influencer, r.Deleted }
+func (r *influencerRow) place() (uint32, string, bool) {
+	return r.InfluencerID, r.Influencer, r.Deleted
+}
 
 // A followerRow is a follower count as it was stated for one day.
 type followerRow struct {

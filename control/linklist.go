@@ -49,6 +49,19 @@ func (c *Control) Links(ctx context.Context, scope Scope, filter LinkFilter, cur
 	return links, next, nil
 }
 
+// FirstLinks returns the first links there are, at most n, and how many there are in all.
+func (c *Control) FirstLinks(ctx context.Context, n int) ([]Link, int, error) {
+	links, _, err := c.Links(ctx, LocalScope(), LinkFilter{}, "", n)
+	if err != nil {
+		return nil, 0, err
+	}
+	var total uint64
+	if err := c.store.conn.QueryRow(ctx, "SELECT count() FROM links FINAL WHERE NOT deleted").Scan(&total); err != nil {
+		return nil, 0, fmt.Errorf("count links: %w", err)
+	}
+	return links, int(total), nil
+}
+
 // A cursor is the number of the last link of a page, opaque to callers.
 func formatCursor(link uint32) string {
 	return base64.RawURLEncoding.EncodeToString(strconv.AppendUint(nil, uint64(link), 36))

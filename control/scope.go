@@ -9,7 +9,6 @@ import (
 var (
 	ErrNotFound  = errors.New("not found")
 	ErrForbidden = errors.New("not allowed to this token")
-	ErrRole      = errors.New("roles are admin, editor and analyst")
 )
 
 // A Role says what a token may do; each includes those below it.

@@ -75,10 +75,10 @@ func (s Scope) covers(brands []string) bool {
 // NewToken makes a token for brands, all where none is named, and returns it in clear, which is now or never.
 func (c *Control) NewToken(ctx context.Context, scope Scope, name string, role Role, brands []string) (Token, string, error) {
 	if err := checkText(name, maxText); err != nil {
-		return Token{}, "", fmt.Errorf("token name %w", err)
+		return Token{}, "", refuse("name", "%s", err)
 	}
 	if role.rank() < 0 {
-		return Token{}, "", fmt.Errorf("role %q: %w", role, ErrRole)
+		return Token{}, "", refuse("role", "must be one of admin, editor, analyst")
 	}
 	if err := c.begin(ctx); err != nil {
 		return Token{}, "", err

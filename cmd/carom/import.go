@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"carom/control"
+)
+
+// importCommand imports one CSV file.
+type importCommand struct {
+	Kind string `arg:"" enum:"brands,domains,influencers,campaigns,links,commissions,posts,conversions" help:"What the file holds: ${enum}."`
+	File string `arg:"" type:"existingfile" placeholder:"FILE.csv" help:"CSV with a header line."`
+
+	controlTarget
+}
+
+// Run sends the file and says what became of its lines; rejected ones make it fail and go to FILE.rejects.csv.
+func (c *importCommand) Run(ctx context.Context, terminal *console) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	file, err := os.Open(c.File)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	bar := newProgressBar(terminal.Err, info.Size())
+	result, err := client.ImportFile(ctx, c.Kind, file, func(p control.Progress) { bar.show(p, time.Now()) })
+	bar.clear()
+	fmt.Fprintf(terminal.Out, "%s: %d created, %d updated, %d unchanged, %d rejected\n",
+		c.Kind, result.Created, result.Updated, result.Unchanged, len(result.Rejected))
+	path := strings.TrimSuffix(c.File, ".csv") + ".rejects.csv"
+	if err := errors.Join(err, writeRejects(path, result.Rejected)); err != nil {
+		return err
+	}
+	if n := len(result.Rejected); n > 0 {
+		return fmt.Errorf("%d lines of %s rejected: see %s", n, c.File, path)
+	}
+	return nil
+}
+
+// writeRejects writes why lines were refused, in place of what an earlier import of the file had to say.
+func writeRejects(path string, rejects []control.Reject) error {
+	if len(rejects) == 0 {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	table := csv.NewWriter(file)
+	err = table.Write([]string{"line", "column", "reason", "value"})
+	for i := 0; err == nil && i < len(rejects); i++ {
+		r := rejects[i]
+		err = table.Write([]string{strconv.Itoa(r.Line), r.Column, spreadsheetText(r.Reason), spreadsheetText(r.Value)})
+	}
+	table.Flush()
+	return errors.Join(err, table.Error(), file.Close())
+}
+
+// spreadsheetText keeps a spreadsheet from running a cell as a formula: an apostrophe goes before = + - @ and tab, and
+// before a carriage return, which some drop.
+func spreadsheetText(cell string) string {
+	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+		return "'" + cell
+	}
+	return cell
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"carom/control"
+	"carom/redirect"
+)
+
+// keysCommand groups what can be done with signing and postback keys.
+type keysCommand struct {
+	New    keysNewCommand    `cmd:"" help:"Make a postback key beside those in use; its secret is printed this once."`
+	List   keysListCommand   `cmd:"" help:"List keys, never their secrets."`
+	Rotate keysRotateCommand `cmd:"" help:"Make a new active key; the old ones only verify from then on."`
+	Retire keysRetireCommand `cmd:"" help:"Make a key unknown, and with it all it has signed. There is no way back."`
+}
+
+// keyFlags say which keys are meant.
+type keyFlags struct {
+	Brand string `placeholder:"B" help:"Key of the brand; none for the click-id key of the cluster."`
+	Kind  string `required:"" enum:"code,postback,click_id" help:"${enum}."`
+
+	controlTarget
+}
+
+type keysNewCommand struct{ keyFlags }
+
+// Run prints the new key.
+func (c *keysNewCommand) Run(ctx context.Context, terminal *console) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	key, err := client.NewKey(ctx, c.Brand, redirect.KeyKind(c.Kind))
+	return printNewKey(terminal, key, err)
+}
+
+type keysRotateCommand struct{ keyFlags }
+
+// Run prints the key that has taken over.
+func (c *keysRotateCommand) Run(ctx context.Context, terminal *console) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	key, err := client.RotateKey(ctx, c.Brand, redirect.KeyKind(c.Kind))
+	return printNewKey(terminal, key, err)
+}
+
+// printNewKey puts the secret alone on standard output, ready to be piped where it belongs.
+func printNewKey(terminal *console, key control.NewKey, err error) error {
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(terminal.Err, "%s key %s of %s is active\n", key.Kind, key.ID, keyOwner(key.Key))
+	if key.Secret != "" {
+		fmt.Fprintln(terminal.Err, "its secret, shown this once:")
+		fmt.Fprintln(terminal.Out, key.Secret)
+	}
+	return nil
+}
+
+func keyOwner(key control.Key) string {
+	if key.Brand == "" {
+		return "the cluster"
+	}
+	return "brand " + key.Brand
+}
+
+type keysListCommand struct {
+	Brand string `placeholder:"B" help:"Keys of this brand only."`
+	Kind  string `default:"" enum:",code,postback,click_id,visitor" help:"Keys of this kind only: code, postback, click_id or visitor."`
+
+	controlTarget
+}
+
+// Run prints a table.
+func (c *keysListCommand) Run(ctx context.Context, terminal *console) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	keys, err := client.Keys(ctx, c.Brand, redirect.KeyKind(c.Kind))
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(terminal.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "OWNER\tKIND\tKEY ID\tSTATE\tCREATED\tCHANGED")
+	for _, k := range keys {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", keyOwner(k), k.Kind, k.ID, k.State,
+			k.Created.Format(time.RFC3339), k.Changed.Format(time.RFC3339))
+	}
+	return table.Flush()
+}
+
+type keysRetireCommand struct {
+	keyFlags
+	ID string `name:"key-id" required:"" placeholder:"ID" help:"Id of the key, as carom keys list shows it."`
+}
+
+// Run retires the key.
+func (c *keysRetireCommand) Run(ctx context.Context, terminal *console) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	key, err := client.RetireKey(ctx, c.Brand, redirect.KeyKind(c.Kind), c.ID)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(terminal.Out, "%s key %s of %s is %s\n", key.Kind, key.ID, keyOwner(key), key.State)
+	return nil
+}

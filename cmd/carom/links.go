@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"carom/control"
+)
+
+// linksCommand groups what can be done with links beside importing them.
+type linksCommand struct {
+	List    linksListCommand    `cmd:"" help:"List links."`
+	Show    linksShowCommand    `cmd:"" help:"Show all there is to know of a link."`
+	Export  linksExportCommand  `cmd:"" help:"Write all links with their short URLs."`
+	Disable linksDisableCommand `cmd:"" help:"Stop a link, or all links of a campaign or of a creator."`
+	Enable  linksEnableCommand  `cmd:"" help:"Let them go on."`
+}
+
+// linkFilter is the flags that choose links.
+type linkFilter struct {
+	Brand      string `placeholder:"B" help:"Links of this brand."`
+	Campaign   string `placeholder:"C" help:"Links of this campaign."`
+	Influencer string `placeholder:"I" help:"Links of this creator."`
+}
+
+func (f linkFilter) filter() control.LinkFilter {
+	return control.LinkFilter{Brand: f.Brand, Campaign: f.Campaign, Influencer: f.Influencer}
+}
+
+// linksPage is how many links list asks for at a time.
+const linksPage = 1000
+
+type linksListCommand struct {
+	linkFilter
+	Limit int `default:"50" help:"How many (${default})."`
+
+	controlTarget
+}
+
+// Run prints a table.
+func (c *linksListCommand) Run(ctx context.Context, terminal *console) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(terminal.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "LINK\tSHORT URL\tBRAND\tCAMPAIGN\tCREATOR\tSTATE")
+	cursor, more := "", c.Limit > 0
+	for left := c.Limit; more && left > 0; {
+		page, err := client.Links(ctx, c.filter(), cursor, min(left, linksPage))
+		if err != nil {
+			return err
+		}
+		for _, l := range page.Links {
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", l.Link, l.ShortURL, l.Brand, l.Campaign, l.Influencer, linkState(l, time.Now()))
+		}
+		left -= len(page.Links)
+		cursor, more = page.Next, page.Next != ""
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if more {
+		fmt.Fprintf(terminal.Err, "there are more: raise --limit, or use carom links export\n")
+	}
+	return nil
+}
+
+func linkState(l control.Link, now time.Time) string {
+	switch {
+	case !l.Enabled:
+		return "disabled"
+	case l.Expires != nil && !now.Before(*l.Expires):
+		return "expired"
+	}
+	return "live"
+}
+
+type linksShowCommand struct {
+	Link  string `arg:"" help:"Key of the link."`
+	Brand string `placeholder:"B" help:"Brand of the link, where several have one of this key."`
+
+	controlTarget
+}
+
+// Run prints the link as JSON.
+func (c *linksShowCommand) Run(ctx context.Context, terminal *console) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	link, err := client.Link(ctx, c.Brand, c.Link)
+	if err != nil {
+		return err
+	}
+	return printJSON(terminal.Out, link)
+}
+
+func printJSON(w io.Writer, v any) error {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	out.SetIndent("", "  ")
+	return out.Encode(v)
+}
+
+type linksExportCommand struct {
+	linkFilter
+	Format string `default:"csv" enum:"csv,jsonl" help:"${enum} (${default})."`
+	Output string `short:"o" type:"path" placeholder:"FILE" help:"File to write; standard output otherwise."`
+
+	controlTarget
+}
+
+// Run writes the export; a file that is not complete is not left behind under its name.
+func (c *linksExportCommand) Run(ctx context.Context, terminal *console) error {
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	if c.Output == "" {
+		return client.Export(ctx, c.filter(), c.Format, terminal.Out)
+	}
+	return writeWhole(c.Output, func(w io.Writer) error {
+		return client.Export(ctx, c.filter(), c.Format, w)
+	})
+}
+
+// writeWhole gives write a file that takes its name only when write has succeeded.
+func writeWhole(path string, write func(io.Writer) error) error {
+	file, err := os.Create(path + ".part")
+	if err != nil {
+		return err
+	}
+	err = write(file)
+	if closing := file.Close(); err == nil {
+		err = closing
+	}
+	if err != nil {
+		os.Remove(file.Name())
+		return err
+	}
+	return os.Rename(file.Name(), path)
+}
+
+// switchTarget is the flags that name what is stopped or goes on.
+type switchTarget struct {
+	Link       string `arg:"" optional:"" help:"Key of a link."`
+	Campaign   string `placeholder:"C" help:"All links of this campaign."`
+	Influencer string `placeholder:"I" help:"All links of this creator, with every brand."`
+	Brand      string `placeholder:"B" help:"Brand of the link or campaign, where several have one of this key."`
+
+	controlTarget
+}
+
+func (t switchTarget) set(ctx context.Context, terminal *console, enabled bool) error {
+	client, err := t.client()
+	if err != nil {
+		return err
+	}
+	target := control.Target{Brand: t.Brand, Link: t.Link, Campaign: t.Campaign, Influencer: t.Influencer}
+	if err := client.SetEnabled(ctx, target, enabled); err != nil {
+		return err
+	}
+	word := map[bool]string{true: "enabled", false: "disabled"}[enabled]
+	fmt.Fprintf(terminal.Out, "%s%s%s %s\n", t.Link, t.Campaign, t.Influencer, word)
+	return nil
+}
+
+type linksDisableCommand struct{ switchTarget }
+
+// Run stops what is named.
+func (c *linksDisableCommand) Run(ctx context.Context, terminal *console) error {
+	return c.set(ctx, terminal, false)
+}
+
+type linksEnableCommand struct{ switchTarget }
+
+// Run lets what is named go on.
+func (c *linksEnableCommand) Run(ctx context.Context, terminal *console) error {
+	return c.set(ctx, terminal, true)
+}

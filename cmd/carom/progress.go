@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"carom/control"
+)
+
+// barWidth is the length of a progress bar in characters.
+const barWidth = 30
+
+// A progressBar shows how far an import has come, on a terminal only.
+type progressBar struct {
+	out   io.Writer // nil where nobody watches
+	total int64     // bytes of the file
+	began time.Time
+}
+
+func newProgressBar(out io.Writer, total int64) *progressBar {
+	bar := &progressBar{total: total, began: time.Now()}
+	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		bar.out = out
+	}
+	return bar
+}
+
+// show draws the bar anew in place of the last one.
+func (b *progressBar) show(p control.Progress, now time.Time) {
+	if b.out == nil || b.total == 0 {
+		return
+	}
+	fmt.Fprint(b.out, "\r\x1b[K"+b.text(p, now.Sub(b.began)))
+}
+
+// text is the bar with the rate of lines and the time that is left if it holds.
+func (b *progressBar) text(p control.Progress, elapsed time.Duration) string {
+	share := min(1, float64(p.Bytes)/float64(b.total))
+	done := int(share * barWidth)
+	left := time.Duration(0)
+	if share > 0 {
+		left = time.Duration(float64(elapsed) * (1 - share) / share)
+	}
+	return fmt.Sprintf("[%s%s] %3.0f %%  %d lines  %.0f lines/s  %s left",
+		strings.Repeat("=", done), strings.Repeat(" ", barWidth-done), share*100,
+		p.Lines, float64(p.Lines)/max(elapsed.Seconds(), 0.001), left.Round(time.Second))
+}
+
+// clear takes the bar away.
+func (b *progressBar) clear() {
+	if b.out != nil {
+		fmt.Fprint(b.out, "\r\x1b[K")
+	}
+}

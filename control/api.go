@@ -1,0 +1,137 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+)
+
+const (
+	// apiPrefix is where the API begins on the admin listener.
+	apiPrefix = "/api/v1"
+	// maxImportBody holds ChunkRows lines of the longest sensible sort.
+	maxImportBody = 64 << 20
+	// importReadTimeout bounds how long a client may take to send it.
+	importReadTimeout = 2 * time.Minute
+)
+
+// API serves the admin API below /api/v1 of mux, its description at /api/v1/openapi.json. Every operation that is registered
+// on the result, by others too, asks for a bearer token whose role is at least the one its Metadata holds under RoleKey
+// (Analyst where it holds none); ScopeOf then tells whose objects the caller may see.
+func (c *Control) API(mux *http.ServeMux) huma.API {
+	config := huma.DefaultConfig("Carom", "1")
+	config.OpenAPIPath = "/openapi"
+	config.DocsPath, config.SchemasPath = "", "" // a documentation page would load scripts from elsewhere
+	config.CreateHooks = nil                     // which would add links to the schemas
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}}
+	config.Security = []map[string][]string{{"bearer": {}}}
+	api := humago.NewWithPrefix(mux, apiPrefix, config)
+	api.UseMiddleware(c.authorizeOperation(api))
+	c.registerImport(api)
+	c.registerLinks(api)
+	c.registerKeys(api)
+	c.registerTokens(api)
+	return api
+}
+
+// RoleKey is the key of an operation's Metadata under which it names the Role it needs.
+const RoleKey = "role"
+
+type scopeKey struct{}
+
+// ScopeOf returns the scope of the token that a request to the API came with.
+func ScopeOf(ctx context.Context) Scope {
+	scope, _ := ctx.Value(scopeKey{}).(Scope)
+	return scope
+}
+
+func (c *Control) authorizeOperation(api huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		role, named := ctx.Operation().Metadata[RoleKey].(Role)
+		if !named {
+			role = Analyst
+		}
+		r, _ := humago.Unwrap(ctx)
+		scope, err := c.Authorize(r, role)
+		if err == nil {
+			next(huma.WithValue(ctx, scopeKey{}, scope))
+			return
+		}
+		var retry retryError
+		switch {
+		case errors.As(err, &retry):
+			ctx.SetHeader("Retry-After", strconv.Itoa(retry.seconds()))
+		case errors.Is(err, ErrUnauthorized):
+			ctx.SetHeader("WWW-Authenticate", `Bearer realm="carom"`)
+		}
+		if err := huma.WriteErr(api, ctx, HTTPStatus(err), err.Error()); err != nil {
+			c.cfg.Log.Debug("answer not written", "err", err)
+		}
+	}
+}
+
+// operation describes one operation of the API.
+func operation(id, method, path string, role Role, summary string) huma.Operation {
+	return huma.Operation{
+		OperationID: id, Method: method, Path: path, Summary: summary,
+		Metadata: map[string]any{RoleKey: role},
+		Errors:   []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests},
+	}
+}
+
+// problem turns an error into the answer for it. What is not the caller's to know goes to the log.
+func (c *Control) problem(err error) error {
+	var cell *cellError
+	detail := func(location string) *huma.ErrorDetail {
+		return &huma.ErrorDetail{Location: location, Message: err.Error()}
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &cell):
+		return huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "body." + cell.column, Message: cell.reason})
+	case errors.Is(err, ErrNotFound):
+		return huma.Error404NotFound(err.Error())
+	case errors.Is(err, ErrForbidden):
+		return huma.Error403Forbidden(err.Error())
+	case errors.Is(err, ErrHeader), errors.Is(err, ErrTarget):
+		return huma.Error422UnprocessableEntity(err.Error(), detail("body"))
+	case errors.Is(err, ErrKeyKind):
+		return huma.Error422UnprocessableEntity(err.Error(), detail("body.kind"))
+	case errors.Is(err, ErrCursor):
+		return huma.Error422UnprocessableEntity(err.Error(), detail("query.cursor"))
+	case errors.Is(err, ErrAmbiguous), errors.Is(err, ErrNoSlot), errors.Is(err, ErrKeyInUse):
+		return huma.Error409Conflict(err.Error())
+	case errors.Is(err, ErrUnconfirmed):
+		c.cfg.Log.Error("write to ClickHouse", "err", err)
+		return huma.Error503ServiceUnavailable(ErrUnconfirmed.Error() + ": it may be stored or not; sending it again is harmless")
+	}
+	c.cfg.Log.Error("API", "err", err)
+	return huma.Error500InternalServerError("the log of the control process has the reason")
+}
+
+type importRequest struct {
+	Kind      string `path:"kind" enum:"brands,domains,influencers,campaigns,links,commissions,posts,conversions"`
+	FirstLine int    `query:"first_line" default:"2" minimum:"2" doc:"line of the whole file at which the lines after the header begin, for the line numbers of rejects"`
+	RawBody   []byte `contentType:"text/csv"`
+}
+
+func (c *Control) registerImport(api huma.API) {
+	op := operation("import", http.MethodPost, "/import/{kind}", Editor, "Import a CSV file, or a part of one behind its header")
+	op.Description = "Lines are checked one by one. Sending the same lines again changes nothing."
+	op.MaxBodyBytes, op.BodyReadTimeout = maxImportBody, importReadTimeout
+	op.Errors = append(op.Errors, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusServiceUnavailable)
+	huma.Register(api, op, func(ctx context.Context, in *importRequest) (*struct{ Body Result }, error) {
+		result, err := c.importCSV(ctx, in.Kind, bytes.NewReader(in.RawBody), ScopeOf(ctx), in.FirstLine)
+		if err != nil {
+			return nil, c.problem(err)
+		}
+		return &struct{ Body Result }{result}, nil
+	})
+}

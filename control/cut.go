@@ -1,0 +1,134 @@
+package control
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+const (
+	// maxPartBytes ends a part early where lines are long.
+	maxPartBytes = 8 << 20
+	// maxRecordBytes bounds one record; a longer one is a quote that was never closed.
+	maxRecordBytes = 1 << 20
+)
+
+// errLongRecord ends the reading of a file that cannot be CSV.
+var errLongRecord = fmt.Errorf("a record of more than %d bytes: is a quote left open?", maxRecordBytes)
+
+// A cutter cuts a CSV file into parts of up to ChunkRows records, each to be imported on its own. A part holds the bytes of the
+// file as they are, so its line numbers are the file's. Lines that repeat a key are taken out: no part can know of the others.
+type cutter struct {
+	file   io.Reader
+	ahead  bytes.Buffer // what csv has read of the file beyond the last record
+	csv    *csv.Reader  // reads through the cutter
+	header *header
+	first  []byte // the header as one line
+	offset int64  // end of the last record in the file
+	lines  int    // line breaks before offset
+	seen   map[fingerprint]int
+}
+
+// A fingerprint stands for the cells that say which row a line means.
+type fingerprint [16]byte
+
+// A part is some lines of a file behind its header.
+type part struct {
+	csv       []byte
+	firstLine int      // of the file, that of the first byte behind the header
+	records   int      // to be imported
+	repeats   []Reject // records that were taken out
+}
+
+// newCutter reads the header; the error is ErrHeader where it does not fit l.
+func newCutter(file io.Reader, l layout) (*cutter, error) {
+	c := &cutter{file: skipMark(file), seen: map[fingerprint]int{}}
+	c.csv = csv.NewReader(c)
+	c.csv.FieldsPerRecord = -1
+	names, err := c.csv.Read()
+	if c.header, err = l.readHeader(names, err); err != nil {
+		return nil, err
+	}
+	c.take()
+	var first bytes.Buffer
+	w := csv.NewWriter(&first)
+	err = w.Write(names)
+	w.Flush()
+	c.first = first.Bytes()
+	return c, errors.Join(err, w.Error())
+}
+
+// Read gives csv the file and keeps a copy, from which the bytes of each record are taken.
+func (c *cutter) Read(p []byte) (int, error) {
+	if c.ahead.Len() > maxRecordBytes {
+		return 0, fmt.Errorf("line %d: %w", c.lines+1, errLongRecord)
+	}
+	n, err := c.file.Read(p)
+	c.ahead.Write(p[:n])
+	return n, err
+}
+
+// take returns the bytes of the record that csv has just read, blank lines before it included.
+func (c *cutter) take() []byte {
+	end := c.csv.InputOffset()
+	raw := c.ahead.Next(int(end - c.offset))
+	c.offset = end
+	c.lines += bytes.Count(raw, []byte("\n"))
+	return raw
+}
+
+// next returns the next part, io.EOF at the end, or the error of reading.
+func (c *cutter) next() (part, error) {
+	p := part{csv: bytes.Clone(c.first), firstLine: c.lines + 1}
+	for p.records < ChunkRows && len(p.csv) < maxPartBytes {
+		cells, err := c.csv.Read()
+		var syntax *csv.ParseError
+		switch {
+		case err == io.EOF && p.records+len(p.repeats) == 0:
+			return p, io.EOF
+		case err == io.EOF:
+			return p, nil
+		case err != nil && !errors.As(err, &syntax):
+			return p, fmt.Errorf("read the file: %w", err)
+		}
+		line := c.lines + 1
+		if err == nil {
+			line, _ = c.csv.FieldPos(0)
+		}
+		raw := c.take()
+		if repeat, is := c.repeat(record{line, c.header, cells}, err); is {
+			p.repeats = append(p.repeats, repeat)
+			raw = bytes.Repeat([]byte("\n"), bytes.Count(raw, []byte("\n")))
+		} else {
+			p.records++
+		}
+		p.csv = append(p.csv, raw...)
+	}
+	return p, nil
+}
+
+// repeat reports whether rec means the same row as a record before it. One that is not CSV is left to the importer.
+func (c *cutter) repeat(rec record, syntax error) (Reject, bool) {
+	identity := c.header.layout.identity
+	if syntax != nil || len(identity) == 0 || len(rec.cells) != len(c.header.at) {
+		return Reject{}, false
+	}
+	cells := make([]string, len(identity))
+	for i, column := range identity {
+		cells[i] = rec.cell(column)
+	}
+	sum := sha256.Sum256([]byte(strings.Join(cells, "\x00")))
+	key := fingerprint(sum[:len(fingerprint{})])
+	if line, twice := c.seen[key]; twice {
+		return rec.reject(identity[0], repeats(line)), true
+	}
+	c.seen[key] = rec.line
+	return Reject{}, false
+}
+
+// repeats is the reason for refusing a line that means the same row as an earlier one.
+func repeats(line int) string { return fmt.Sprintf("repeats the key of line %d", line) }
