@@ -51,7 +51,6 @@ func (t *table) find(addr netip.Addr) *Place {
 // An address is an integer of 32 or 128 bits. Buckets are runs of neighbouring addresses, numbered in address order,
 // small enough for most lookups to touch one or two cache lines.
 type address[A any] interface {
-	comparable
 	bucket() uint
 	less(A) bool
 }
