@@ -19,7 +19,7 @@ func variants(n int) [][]byte {
 func BenchmarkAgentWarm(b *testing.B) {
 	for _, n := range []int{64, 8192} {
 		b.Run(fmt.Sprintf("agents=%d", n), func(b *testing.B) {
-			agents, err := NewAgents(4 * n)
+			agents, err := NewAgents(16 * n) // so roomy that none is forgotten
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -75,9 +75,15 @@ func BenchmarkReferrer(b *testing.B) {
 	})
 	b.Run("host=new", func(b *testing.B) {
 		referrers := NewReferrers()
+		headers := make([][]byte, 8*referrerCache) // each is forgotten before it comes again
+		for i := range headers {
+			headers[i] = fmt.Appendf(nil, "https://blog%d.example.org/post", i)
+		}
 		b.ReportAllocs()
+		i := 0
 		for b.Loop() {
-			referrers.platform("www.blog.example.org")
+			referrers.Parse(headers[i%len(headers)])
+			i++
 		}
 	})
 }
