@@ -165,7 +165,9 @@ func FuzzDecodeClickID(f *testing.F) {
 }
 
 // moment is one pair of a clickClock as a number that must grow.
-func moment(millis int64, sequence uint16) uint64 { return uint64(millis)<<clickSeqBits | uint64(sequence) }
+func moment(millis int64, sequence uint16) uint64 {
+	return uint64(millis)<<clickSeqBits | uint64(sequence)
+}
 
 func TestClickClockNeverRepeats(t *testing.T) {
 	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC).UnixMilli()

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -34,61 +35,78 @@ type Destination struct {
 // CheckDestination accepts an absolute URL that may be sent to a browser in a Location header, or says why not.
 // It is applied when a link is written and again when an edge loads it.
 func CheckDestination(raw string, policy DestinationPolicy) (Destination, error) {
-	refuse := func(why string, args ...any) (Destination, error) {
-		return Destination{}, fmt.Errorf("%w: %s", ErrDestination, fmt.Sprintf(why, args...))
-	}
 	if raw == "" {
-		return refuse("it is empty")
+		return Destination{}, refused("it is empty")
 	}
 	if len(raw) > MaxDestination {
-		return refuse("%d bytes, at most %d are allowed", len(raw), MaxDestination)
+		return Destination{}, refused("%d bytes, at most %d are allowed", len(raw), MaxDestination)
 	}
 	if i := strings.IndexFunc(raw, func(r rune) bool { return r <= ' ' || r == 0x7f || r == unicode.ReplacementChar }); i >= 0 {
-		return refuse("control character, blank or invalid UTF-8 at byte %d", i)
+		return Destination{}, refused("control character, blank or invalid UTF-8 at byte %d", i)
+	}
+	if strings.Contains(raw, `\`) {
+		return Destination{}, refused("it contains a backslash, which browsers read as a slash")
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		return refuse("it does not parse as a URL: %v", errors.Unwrap(err))
+		return Destination{}, refused("it does not parse as a URL: %v", errors.Unwrap(err))
 	}
+	var d Destination
 	switch {
 	case u.Scheme == "":
-		return refuse("%q has no scheme: write https://…", raw)
-	case u.Scheme != "http" && u.Scheme != "https":
-		if forbiddenScheme(u.Scheme) || !slices.Contains(policy.AppSchemes, u.Scheme) {
-			return refuse("scheme %q is not allowed: use http, https or an app scheme on the brand's list", u.Scheme)
+		return Destination{}, refused("%q has no scheme: write https://…", raw)
+	case u.Scheme == "http", u.Scheme == "https":
+		if d.MixedScripts, err = checkAuthority(u, policy); err != nil {
+			return Destination{}, err
 		}
-		return Destination{URL: asciiURL(u.String())}, nil
-	case u.User != nil:
-		return refuse("it carries a user name (user@host), which hides where it goes")
-	case u.Opaque != "" || u.Hostname() == "":
-		return refuse("%q has no host", raw)
-	case strings.Contains(raw, `\`):
-		return refuse("it contains a backslash, which browsers read as a slash")
+	case forbiddenScheme(u.Scheme) || !slices.Contains(policy.AppSchemes, u.Scheme):
+		return Destination{}, refused("scheme %q is not allowed: use http, https or an app scheme on the brand's list", u.Scheme)
+	}
+	d.URL = asciiURL(u.String())
+	if len(d.URL) > MaxDestination {
+		return Destination{}, refused("%d bytes once its characters are encoded, at most %d are allowed", len(d.URL), MaxDestination)
+	}
+	if again, err := url.Parse(d.URL); err != nil || again.String() != d.URL {
+		return Destination{}, refused("%q can be read in more than one way", raw)
+	}
+	return d, nil
+}
+
+func refused(why string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrDestination, fmt.Sprintf(why, args...))
+}
+
+// checkAuthority checks user, host and port of a web address, and writes the host's one spelling into u.
+func checkAuthority(u *url.URL, policy DestinationPolicy) (mixed bool, err error) {
+	if u.User != nil {
+		return false, refused("it carries a user name (user@host), which hides where it goes")
+	}
+	if u.Opaque != "" || u.Hostname() == "" {
+		return false, refused("%q has no host", u)
 	}
 	host, err := CanonicalHost(u.Host)
 	if err != nil {
-		return refuse("%v", err)
+		return false, refused("%v", err)
 	}
 	if len(policy.Hosts) > 0 && !slices.Contains(policy.Hosts, host) {
-		return refuse("host %q is not on the brand's list of destination hosts", host)
+		return false, refused("host %q is not on the brand's list of destination hosts", host)
 	}
 	if policy.OwnHost != nil && policy.OwnHost(host) {
-		return refuse("host %q is a short domain of Carom: the link would loop", host)
+		return false, refused("host %q is a short domain of Carom: the link would loop", host)
 	}
-	mixed := mixedScripts(u.Hostname())
+	mixed = mixedScripts(u.Hostname())
 	port := u.Port()
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
 	u.Host = host
 	if port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return false, refused("port %s: 1 to 65535 are possible", port)
+		}
 		u.Host += ":" + port
 	}
-	out := asciiURL(u.String())
-	if len(out) > MaxDestination {
-		return refuse("%d bytes once its characters are encoded, at most %d are allowed", len(out), MaxDestination)
-	}
-	return Destination{URL: out, MixedScripts: mixed}, nil
+	return mixed, nil
 }
 
 // forbiddenScheme names schemes that run or read things in the visitor's browser; no allowlist admits them.
@@ -114,18 +132,23 @@ func asciiURL(s string) string {
 	return b.String()
 }
 
-// CanonicalHost is the one spelling of a host: lower case, punycode, no port, no trailing dot, no brackets.
+// hostNames is IDNA lookup processing (UTS 46) with DNS's limits on labels and names. It is only read.
+var hostNames = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.VerifyDNSLength(true))
+
+// CanonicalHost is the one spelling of a host: lower case, punycode, no port, no trailing dot, no brackets. What it returns it
+// returns again.
 func CanonicalHost(hostport string) (string, error) {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
 		host = h
 	}
-	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".")
+	host = strings.Trim(host, "[]")
 	if ip := net.ParseIP(host); ip != nil {
 		return ip.String(), nil
 	}
-	ascii, err := idna.Lookup.ToASCII(host)
-	if err != nil || ascii == "" || len(ascii) > 253 {
+	ascii, err := hostNames.ToASCII(host)
+	ascii = strings.TrimSuffix(ascii, ".")
+	if again, err2 := hostNames.ToASCII(ascii); err != nil || err2 != nil || again != ascii || ascii == "" || strings.HasSuffix(ascii, ".") {
 		return "", fmt.Errorf("%q is not a host name", host)
 	}
 	return ascii, nil
@@ -142,7 +165,7 @@ func mixedScripts(host string) bool {
 		scripts := map[string]bool{}
 		for _, r := range label {
 			switch {
-			case !unicode.IsLetter(r):
+			case !unicode.IsLetter(r), unicode.In(r, unicode.Common, unicode.Inherited):
 			case unicode.Is(unicode.Latin, r):
 				latin = true
 			case unicode.Is(unicode.Han, r):
