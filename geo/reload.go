@@ -32,8 +32,8 @@ func newFile(kind Kind, path string) *file { return &file{kind: kind, path: path
 // version is what tells an edition of a file from the one before it without reading it. A file that cannot be looked
 // at is a version too, so that it is reported once.
 type version struct {
-	modified time.Time
-	size     int64
+	modified int64 // Unix nanoseconds
+	size     int64 // bytes
 	missing  bool
 }
 
@@ -42,7 +42,7 @@ func look(path string) (version, error) {
 	if err != nil {
 		return version{missing: true}, err
 	}
-	return version{modified: info.ModTime(), size: info.Size()}, nil
+	return version{modified: info.ModTime().UnixNano(), size: info.Size()}, nil
 }
 
 // maxFile is the largest file that is read, in bytes; the largest published city databases have 150 MB.
