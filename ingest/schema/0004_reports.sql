@@ -129,7 +129,7 @@ SELECT
     brand, campaign, influencer, tier, platform,
     gross, valid, visitors, billable, previews,
     conversions, revenue, refunds,
-    round((revenue - refunds) * event_rule.rate, 4) + conversions * event_rule.amount
+    toDecimal128(round((revenue - refunds) * event_rule.rate, 4), 4) + conversions * event_rule.amount
         + billable * click_rule.amount
         + if(flat_rule != 0 AND flat_rule = once_rule.rule_id, once_rule.amount, 0) AS commission,
     fee, product_cost, new_customers, currency
@@ -448,7 +448,7 @@ AS SELECT
     sum(account.accepted) AS accepted, sum(account.stored) AS stored, sum(account.waiting) AS waiting,
     arraySum(mapValues(dropped_reasons)) AS dropped,
     sumMap(account.dropped) AS dropped_reasons,
-    accepted = stored + waiting + dropped AS balanced
+    toBool(accepted = stored + waiting + dropped) AS balanced
 FROM
 (
     SELECT

@@ -1,0 +1,100 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/shopspring/decimal"
+)
+
+// writeCSV writes a header and the rows. A cell of text that begins like a formula gets a leading apostrophe, which
+// spreadsheets take for "this is text"; numbers are written as they are.
+func (r *Result) writeCSV(w io.Writer) error {
+	out := csv.NewWriter(w)
+	if err := out.Write(r.Columns); err != nil {
+		return err
+	}
+	cells := make([]string, len(r.Columns))
+	for _, row := range r.Rows {
+		for i, value := range row {
+			cells[i] = text(value, r.currency(row))
+			if _, ok := value.(string); ok {
+				cells[i] = disarm(cells[i])
+			}
+		}
+		if err := out.Write(cells); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// plainNumber is text that a spreadsheet reads as a number, whatever its sign.
+var plainNumber = regexp.MustCompile(`^[+-]?[0-9]+(\.[0-9]+)?$`)
+
+// disarm keeps a spreadsheet from taking text for a formula (OWASP, CSV injection).
+func disarm(cell string) string {
+	if cell == "" || !strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) || plainNumber.MatchString(cell) {
+		return cell
+	}
+	return "'" + cell
+}
+
+// writeJSON writes an array with an object per row, names in the order of the columns.
+func (r *Result) writeJSON(w io.Writer) error {
+	var out bytes.Buffer
+	out.WriteString("[")
+	for i, row := range r.Rows {
+		if i > 0 {
+			out.WriteString(",")
+		}
+		out.WriteString("\n{")
+		for j, value := range row {
+			if j > 0 {
+				out.WriteString(",")
+			}
+			if amount, ok := value.(decimal.Decimal); ok {
+				value = money(amount, r.currency(row))
+			}
+			encoded, err := json.Marshal(value)
+			if err != nil {
+				return fmt.Errorf("%s: %w", r.Columns[j], err)
+			}
+			fmt.Fprintf(&out, "%q:%s", r.Columns[j], encoded)
+		}
+		out.WriteString("}")
+	}
+	out.WriteString("\n]\n")
+	_, err := out.WriteTo(w)
+	return err
+}
+
+// text is a value in full; nil is empty.
+func text(value any, currency string) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case decimal.Decimal:
+		return money(v, currency)
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case map[string]uint64:
+		var parts []string
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			parts = append(parts, fmt.Sprintf("%s=%d", key, v[key]))
+		}
+		return strings.Join(parts, " ")
+	}
+	return fmt.Sprint(value)
+}

@@ -1,0 +1,118 @@
+package report
+
+import (
+	"bufio"
+	"io"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/shopspring/decimal"
+)
+
+const (
+	gap         = "  " // between columns
+	nothing     = "-"  // stands for NULL
+	shortDigits = 4    // of a ratio; CSV and JSON have them all
+)
+
+// writeTable aligns the rows under a header, text to the left and numbers to the right, with totals below a line.
+func (r *Result) writeTable(w io.Writer) error {
+	lines := [][]string{r.Columns}
+	for _, row := range r.Rows {
+		lines = append(lines, r.cells(row))
+	}
+	rule := len(lines)
+	for _, row := range r.Totals {
+		cells := r.cells(row)
+		for i := range cells[:r.Keys] {
+			if row[i] == nil {
+				cells[i] = ""
+			}
+		}
+		if r.Keys > 0 && cells[0] == "" {
+			cells[0] = "total"
+		}
+		lines = append(lines, cells)
+	}
+	widths := make([]int, len(r.Columns))
+	for _, line := range lines {
+		for i, cell := range line {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	right := r.numeric()
+	out := bufio.NewWriter(w)
+	for n, line := range lines {
+		if n == rule {
+			writeLine(out, widths, right, ruler(widths))
+		}
+		writeLine(out, widths, right, line)
+	}
+	return out.Flush()
+}
+
+func writeLine(out *bufio.Writer, widths []int, right []bool, cells []string) {
+	var line strings.Builder
+	for i, cell := range cells {
+		if i > 0 {
+			line.WriteString(gap)
+		}
+		fill := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+		if right[i] {
+			line.WriteString(fill + cell)
+		} else {
+			line.WriteString(cell + fill)
+		}
+	}
+	out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+}
+
+func ruler(widths []int) []string {
+	cells := make([]string, len(widths))
+	for i, n := range widths {
+		cells[i] = strings.Repeat("-", n)
+	}
+	return cells
+}
+
+// cells are a row's values for people.
+func (r *Result) cells(row []any) []string {
+	cells := make([]string, len(row))
+	for i, value := range row {
+		switch v := value.(type) {
+		case nil:
+			cells[i] = nothing
+		case float64:
+			cells[i] = strconv.FormatFloat(v, 'f', shortDigits, 64)
+		default:
+			cells[i] = visible(text(v, r.currency(row)))
+		}
+	}
+	return cells
+}
+
+// visible shows what a terminal would obey, such as an escape sequence in a UTM parameter, instead of sending it.
+func visible(s string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsGraphic(c) {
+			return c
+		}
+		return unicode.ReplacementChar
+	}, s)
+}
+
+// numeric tells which columns hold numbers.
+func (r *Result) numeric() []bool {
+	numeric := make([]bool, len(r.Columns))
+	for _, row := range r.Rows {
+		for i, value := range row {
+			switch value.(type) {
+			case uint16, uint64, float64, decimal.Decimal:
+				numeric[i] = true
+			}
+		}
+	}
+	return numeric
+}
