@@ -28,7 +28,11 @@ type enginePorts struct {
 
 // Run returns when the context ends, after a clean stop, or when the engine dies.
 func (c *clickhouseCommand) Run(ctx context.Context, log *slog.Logger, terminal *console) error {
-	e, err := startEngine(ctx, c.Data, c.enginePorts, log, terminal)
+	assets, err := engine.Install(ctx, terminal.Err)
+	if err != nil {
+		return err
+	}
+	e, err := startEngine(ctx, assets, c.Data, c.enginePorts, log)
 	if err != nil {
 		return err
 	}
@@ -47,12 +51,8 @@ Ctrl-C stops it.
 	}
 }
 
-// startEngine installs the engine when needed and starts it.
-func startEngine(ctx context.Context, dir string, ports enginePorts, log *slog.Logger, terminal *console) (*engine.Engine, error) {
-	assets, err := engine.Install(ctx, terminal.Err)
-	if err != nil {
-		return nil, err
-	}
+// startEngine starts the installed engine in dir.
+func startEngine(ctx context.Context, assets engine.Assets, dir string, ports enginePorts, log *slog.Logger) (*engine.Engine, error) {
 	cfg, err := engine.Default(assets, dir)
 	if err != nil {
 		return nil, err

@@ -21,6 +21,13 @@ import (
 // context.Context, which ends on Ctrl-C and SIGTERM, *slog.Logger and *console.
 type commands struct {
 	ClickHouse clickhouseCommand `cmd:"" name:"clickhouse" help:"Run only the embedded ClickHouse engine."`
+	Up         upCommand         `cmd:"" help:"Run everything on this machine, with sample brands."`
+	Serve      serveCommand      `cmd:"" help:"Run one production edge node."`
+	Import     importCommand     `cmd:"" help:"Import a CSV file through the control process."`
+	Links      linksCommand      `cmd:"" help:"Look at links, stop them."`
+	Keys       keysCommand       `cmd:"" help:"Signing and postback keys."`
+	Tokens     tokensCommand     `cmd:"" help:"API tokens."`
+	Control    controlCommand    `cmd:"" help:"Run the control process: API, imports, reports."`
 	Schema     schemaCommand     `cmd:"" help:"Apply, list or print the ClickHouse schema."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
@@ -43,7 +50,7 @@ var errUsage = errors.New("wrong usage")
 
 func main() {
 	if engine.IsChild(os.Args) {
-		os.Exit(report(engine.Run(os.Args), os.Stderr))
+		os.Exit(finish(engine.Run(os.Args), os.Stderr))
 	}
 	os.Exit(run(os.Args[1:], &console{Out: os.Stdout, Err: os.Stderr}, newLogger(os.Stderr)))
 }
@@ -61,11 +68,12 @@ func run(args []string, terminal *console, log *slog.Logger) int {
 		kong.Description("Click-tracking edge redirector: a short link answers 302, the click becomes a row in ClickHouse."),
 		kong.Writers(terminal.Out, terminal.Err),
 		kong.Exit(func(int) { helped = true }),
+		kong.Configuration(loadConfigFile),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(log, terminal),
 	)
 	if err != nil {
-		return report(err, terminal.Err)
+		return finish(err, terminal.Err)
 	}
 	if len(args) == 0 {
 		args = []string{"--help"}
@@ -75,13 +83,13 @@ func run(args []string, terminal *console, log *slog.Logger) int {
 		return exitDone
 	}
 	if err != nil {
-		return report(fmt.Errorf("%w: %w; see carom --help", errUsage, err), terminal.Err)
+		return finish(fmt.Errorf("%w: %w; see carom --help", errUsage, err), terminal.Err)
 	}
-	return report(command.Run(), terminal.Err)
+	return finish(command.Run(), terminal.Err)
 }
 
-// report writes the error, when there is one, as one line and returns the exit code.
-func report(err error, w io.Writer) int {
+// finish writes the error, when there is one, as one line and returns the exit code.
+func finish(err error, w io.Writer) int {
 	if err == nil {
 		return exitDone
 	}

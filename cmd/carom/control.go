@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/alecthomas/kong"
+
+	"carom/control"
+	"carom/report"
+)
+
+// controlCommand is the control process: the one writer of reference data.
+type controlCommand struct {
+	Config      kong.ConfigFlag `placeholder:"FILE" help:"YAML file; each key is the name of a flag below."`
+	PrintConfig bool            `help:"Print the effective configuration, secrets masked, and end."`
+
+	Admin         string `default:"127.0.0.1:9090" env:"CAROM_ADMIN" help:"Address of API, reports and metrics (${default})."`
+	ClickHouse    string `name:"clickhouse" required:"" placeholder:"DSN" env:"CAROM_CLICKHOUSE" help:"clickhouse://user:pass@host:9000/carom, several hosts allowed."`
+	ClusterSecret string `required:"" type:"existingfile" placeholder:"FILE" env:"CAROM_CLUSTER_SECRET" help:"File with the secret that seals the keys table."`
+	PublicURL     string `default:"https://{host}" env:"CAROM_PUBLIC_URL" help:"How short links are written (${default})."`
+	ControlFile   string `type:"path" placeholder:"FILE" env:"CAROM_CONTROL_FILE" help:"Leave the address and an administrator's token here, readable by the owner only: the way to the first token."`
+	Pprof         bool   `env:"CAROM_PPROF" help:"Serve /debug/pprof/ on the admin address."`
+}
+
+// Run serves until the context ends.
+func (c *controlCommand) Run(ctx context.Context, command *kong.Context, log *slog.Logger, terminal *console) (err error) {
+	if c.PrintConfig {
+		return printConfig(terminal.Out, command)
+	}
+	secret, err := readSecret(c.ClusterSecret)
+	if err != nil {
+		return err
+	}
+	conn, err := openClickHouse(c.ClickHouse)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	config := control.DefaultConfig()
+	config.Conn, config.ClusterSecret, config.PublicURL, config.Log = conn, secret, c.PublicURL, log
+	writer, err := control.New(config)
+	if err != nil {
+		return err
+	}
+	if err := writer.Start(ctx); err != nil {
+		return err
+	}
+	defer writer.Stop()
+	ops := newAdmin(newRegistry(), func() error { return nil }, c.Pprof, log)
+	mountAPI(ops.mux, writer, conn, log)
+	if err := ops.listen(c.Admin); err != nil {
+		return err
+	}
+	if c.ControlFile != "" {
+		if err := leaveControlFile(ctx, c.ControlFile, ops.url(), writer); err != nil {
+			return err
+		}
+	}
+	ops.serve()
+	log.Info("control serves", "admin", ops.url())
+	<-ctx.Done()
+	ops.stopping.Store(true)
+	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return ops.stop(finish)
+}
+
+// mountAPI puts the API, reports included, on the admin listener. conn reads the reports.
+func mountAPI(mux *http.ServeMux, writer *control.Control, conn driver.Conn, log *slog.Logger) {
+	config := report.DefaultConfig()
+	config.Conn, config.Log = conn, log
+	report.Register(writer.API(mux), report.New(config), func(ctx context.Context) (report.Scope, error) {
+		scope := control.ScopeOf(ctx)
+		return report.Scope{All: scope.All, Brands: scope.Brands}, nil
+	})
+}

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"embed"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"carom/control"
+	"carom/deploy/engine"
+	"carom/ingest/schema"
+	"carom/redirect"
+)
+
+// upCommand is everything on one machine.
+type upCommand struct {
+	Empty   bool     `help:"Start without the sample brands."`
+	Data    string   `default:"carom-data" type:"path" placeholder:"DIR" env:"CAROM_DATA" help:"Directory of tables and secrets, made when missing (${default})."`
+	Listen  string   `default:"127.0.0.1:8080" env:"CAROM_LISTEN" help:"Public address (${default})."`
+	Admin   string   `default:"127.0.0.1:9090" env:"CAROM_ADMIN" help:"Address of API, reports and metrics (${default})."`
+	Proxies []string `name:"trusted-proxies" placeholder:"CIDR,…" env:"CAROM_TRUSTED_PROXIES" help:"Networks whose X-Forwarded-For or Forwarded is believed (none)."`
+	Pprof   bool     `env:"CAROM_PPROF" help:"Serve /debug/pprof/ on the admin address."`
+
+	enginePorts
+}
+
+// The samples, one file for each kind of import.
+//
+//go:embed sample/*.csv
+var samples embed.FS
+
+const (
+	secretFile  = "cluster.secret" // in the data directory; seals the keys table
+	controlFile = "control.json"   // in the data directory; tells the other commands where control is
+	upNode      = 1
+	upTimeout   = 30 * time.Second // for a start of the edge, and for a stop
+)
+
+// Run brings everything up, prints what to click, and takes it down when the context ends.
+func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console) (err error) {
+	proxies, err := redirect.ParseProxies(c.Proxies)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	for _, address := range []string{c.Listen, c.Admin} { // before the slow part
+		if err := canListen(address); err != nil {
+			return err
+		}
+	}
+	assets, err := engine.Install(ctx, terminal.Err)
+	if err != nil {
+		return err
+	}
+	db, err := startEngine(ctx, assets, filepath.Join(c.Data, "clickhouse"), c.enginePorts, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopEngine(db)) }()
+	if _, err := schema.Apply(ctx, schema.Files, db.DSN(engine.Admin), nil); err != nil {
+		return err
+	}
+	secret, err := makeSecret(filepath.Join(c.Data, secretFile))
+	if err != nil {
+		return err
+	}
+	conn, err := openClickHouse(db.DSN(engine.Admin))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	writer, err := c.startControl(ctx, conn, secret, log)
+	if err != nil {
+		return err
+	}
+	defer writer.Stop()
+
+	config := defaultEdge(db.DSN(engine.Edge), secret, log)
+	config.Redirect.Listen, config.Redirect.Node, config.Redirect.Proxies = c.Listen, upNode, proxies
+	config.Ingest.Node = upNode
+	config.Geo.Country = assets.CountryDB
+	reg := newRegistry()
+	node, err := newEdge(config, reg, log)
+	if err != nil {
+		return err
+	}
+	ops := newAdmin(reg, node.ready, c.Pprof, log)
+	mountAPI(ops.mux, writer, conn, log)
+	if err := ops.listen(c.Admin); err != nil {
+		return err
+	}
+	if err := leaveControlFile(ctx, filepath.Join(c.Data, controlFile), ops.url(), writer); err != nil {
+		return err
+	}
+	ops.serve()
+	if err := node.start(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		ops.stopping.Store(true)
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), upTimeout)
+		defer cancel()
+		err = errors.Join(err, node.stop(drain), ops.stop(drain))
+	}()
+	if err := node.waitReady(ctx, upTimeout); err != nil {
+		return err
+	}
+	if err := c.greet(ctx, terminal, writer, db, ops.url()); err != nil {
+		return err
+	}
+	select {
+	case <-db.Done():
+		return fmt.Errorf("the ClickHouse engine ended: %w", db.Err())
+	case <-ctx.Done():
+		fmt.Fprintln(terminal.Err, "stopping: answering what is under way, delivering clicks")
+		return nil
+	}
+}
+
+// canListen finds out early that an address is taken.
+func canListen(address string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w; choose another with --listen or --admin", address, err)
+	}
+	return l.Close()
+}
+
+// makeSecret reads the cluster secret, or makes one that only the owner can read.
+func makeSecret(path string) ([]byte, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		raw := make([]byte, redirect.MinClusterSecret)
+		_, _ = rand.Read(raw) // never fails, see crypto/rand
+		if err := os.WriteFile(path, []byte(base64.RawStdEncoding.EncodeToString(raw)+"\n"), 0o600); err != nil {
+			return nil, fmt.Errorf("make the cluster secret: %w", err)
+		}
+	}
+	return readSecret(path)
+}
+
+// openClickHouse opens a pool of connections; it connects when first used.
+func openClickHouse(dsn string) (driver.Conn, error) {
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("ClickHouse DSN: %w", err)
+	}
+	options.DialTimeout = 2 * time.Second // dialling does not heed a context
+	options.ConnMaxLifetime = time.Minute
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		return nil, fmt.Errorf("ClickHouse DSN: %w", err)
+	}
+	return conn, nil
+}
+
+// startControl starts the writer of reference data and, in an empty world, imports the samples.
+func (c *upCommand) startControl(ctx context.Context, conn driver.Conn, secret []byte, log *slog.Logger) (*control.Control, error) {
+	config := control.DefaultConfig()
+	config.Conn, config.ClusterSecret, config.Log = conn, secret, log
+	config.PublicURL = "http://{host}"
+	if _, port, err := net.SplitHostPort(c.Listen); err == nil {
+		config.PublicURL += ":" + port
+	}
+	writer, err := control.New(config)
+	if err != nil {
+		return nil, err
+	}
+	if err := writer.Start(ctx); err != nil {
+		return nil, err
+	}
+	var brands uint64
+	if err := conn.QueryRow(ctx, "SELECT count() FROM brands").Scan(&brands); err != nil {
+		return nil, fmt.Errorf("look for brands: %w", err)
+	}
+	if c.Empty || brands > 0 {
+		return writer, nil
+	}
+	for _, kind := range control.Kinds() {
+		if err := importSample(ctx, writer, kind); err != nil {
+			return nil, err
+		}
+	}
+	return writer, nil
+}
+
+func importSample(ctx context.Context, writer *control.Control, kind string) error {
+	file, err := samples.Open("sample/" + kind + ".csv")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	result, err := writer.ImportCSV(ctx, kind, file, control.LocalScope())
+	if err == nil && len(result.Rejected) > 0 {
+		err = fmt.Errorf("line %d: %s", result.Rejected[0].Line, result.Rejected[0].Reason)
+	}
+	if err != nil {
+		return fmt.Errorf("import sample %s: %w", kind, err)
+	}
+	return nil
+}
+
+// controlAddress is the content of control.json.
+type controlAddress struct {
+	URL   string `json:"url"`
+	Token string `json:"token"`
+}
+
+// leaveControlFile tells the other commands of this machine where control is and how to be let in.
+func leaveControlFile(ctx context.Context, path, url string, writer *control.Control) error {
+	var address controlAddress
+	if old, err := os.ReadFile(path); err == nil {
+		_ = json.Unmarshal(old, &address) // a damaged file is replaced
+	}
+	var err error
+	if address.Token, err = writer.LocalToken(ctx, address.Token); err != nil {
+		return err
+	}
+	address.URL = url
+	text, err := json.Marshal(address)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path, append(text, '\n'), 0o600); err != nil {
+		return fmt.Errorf("tell the other commands where control is: %w", err)
+	}
+	return nil
+}
+
+// greeted is how many links a start prints.
+const greeted = 12
+
+// greet prints links to click and how to look at what they did.
+func (c *upCommand) greet(ctx context.Context, terminal *console, writer *control.Control, db *engine.Engine, url string) error {
+	links, total, err := writer.FirstLinks(ctx, greeted)
+	if err != nil {
+		return err
+	}
+	out := tabwriter.NewWriter(terminal.Out, 0, 0, 2, ' ', 0)
+	if total > 0 {
+		fmt.Fprintln(out, "SHORT LINK\tCREATOR\tCAMPAIGN\tBRAND")
+		for _, l := range links {
+			fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", l.ShortURL, l.Influencer, l.Campaign, l.Brand)
+		}
+		if total > len(links) {
+			fmt.Fprintf(out, "… %d more: carom links list --data %s\n", total-len(links), c.Data)
+		}
+	}
+	fmt.Fprintf(out, `
+Click one, then look:
+  carom report influencers --data %[1]s
+  %[2]s/play   (user %[3]s, password in %[4]s)
+Admin and metrics: %[5]s/metrics
+Ctrl-C stops everything; the next start goes on from here.
+`, c.Data, db.HTTPURL(), engine.Analyst, filepath.Join(db.Dir(), engine.UsersFile), url)
+	return out.Flush()
+}
