@@ -278,7 +278,7 @@ func (w *world) creatorDay(ts time.Time, brand, campaign, influencer uint32) fac
 	d := ts.Truncate(24 * time.Hour)
 	tier := ""
 	for _, c := range w.clicks {
-		if c.TS.Truncate(24*time.Hour).Equal(d) && c.Brand == brand && c.Campaign == campaign && c.Influencer == influencer {
+		if c.Campaign == campaign && c.Influencer == influencer && c.Brand == brand && c.TS.Truncate(24*time.Hour).Equal(d) {
 			tier = max(tier, c.Tier)
 		}
 	}
@@ -327,15 +327,16 @@ func (w *world) dimensions(f fact) map[string]string {
 
 // group adds facts up by names and returns each row as "name=value" pairs, keys and measures alike, in no order.
 func (w *world) group(facts []fact, by []string, measures func(sums) map[string]string) []row {
+	by = append(slices.Clone(by), "currency")
 	groups := map[string]sums{}
 	keys := map[string]row{}
 	for _, f := range facts {
 		all := w.dimensions(f)
-		key := row{}
-		for _, name := range append(slices.Clone(by), "currency") {
+		key, id := row{}, ""
+		for _, name := range by {
 			key[name] = all[name]
+			id += all[name] + "\x00"
 		}
-		id := fmt.Sprint(key)
 		total := groups[id]
 		total.add(f.sums)
 		groups[id], keys[id] = total, key

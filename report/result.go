@@ -41,6 +41,9 @@ func read(ctx context.Context, conn driver.Conn, q Query, brands []uint32, limit
 			result.Rows = append(result.Rows, values[:last])
 		}
 	}
+	if len(result.Rows) == 0 {
+		result.Totals = nil // ClickHouse adds nothing up to a row of zeros
+	}
 	return result, rows.Err()
 }
 

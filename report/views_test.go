@@ -22,12 +22,23 @@ type row map[string]string
 
 const null = "NULL"
 
-// TestViewsTellWhatHappened compares every number of every report view with what the rows of the world come to.
-func TestViewsTellWhatHappened(t *testing.T) {
+// TestReports stores the world once and reads it in every way. Nothing here writes.
+func TestReports(t *testing.T) {
 	db := chtest.New(t)
 	w := newWorld()
 	w.store(t, db)
+	t.Run("views tell what happened", func(t *testing.T) { viewsTellWhatHappened(t, db, w) })
+	t.Run("rollups equal raw", func(t *testing.T) { equalRollups(t, db) })
+	t.Run("answers merge over the span", func(t *testing.T) { answersMergeOverTheSpan(t, db, w) })
+	t.Run("answers agree with views", func(t *testing.T) { answersAgreeWithViews(t, db) })
+	t.Run("conversion totals keep events apart", func(t *testing.T) { conversionTotalsKeepEventsApart(t, db, w) })
+	t.Run("a scope hides other brands", func(t *testing.T) { scopeHidesOtherBrands(t, db) })
+	t.Run("long answers are refused", func(t *testing.T) { longAnswersAreRefused(t, db) })
+	t.Run("API", func(t *testing.T) { apiAnswers(t, db) })
+}
 
+// viewsTellWhatHappened compares every number of every report view with what the rows of the world come to.
+func viewsTellWhatHappened(t *testing.T, db *chtest.DB, w *world) {
 	t.Run("influencers", func(t *testing.T) {
 		by := []string{"day", "brand", "campaign", "influencer", "tier", "platform"}
 		equalRows(t, w.group(w.creatorFacts(), by, creatorNumbers), selectAll(t, db, "report_influencers"))

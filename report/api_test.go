@@ -1,0 +1,141 @@
+package report
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"carom/ingest/chtest"
+)
+
+// newAPI serves reports as control does, below /api/v1. The header Test-Brands stands for a token: the brands it may
+// see, * for all; without it nobody is let in.
+func newAPI(t testing.TB, reports *Reports) *httptest.Server {
+	mux := http.NewServeMux()
+	group := huma.NewGroup(humago.New(mux, huma.DefaultConfig("test", "1")), "/api/v1")
+	type key struct{}
+	Register(group, reports, func(ctx context.Context) (Scope, error) {
+		switch brands := ctx.Value(key{}).(string); brands {
+		case "":
+			return Scope{}, huma.Error401Unauthorized("a token is required")
+		case "*":
+			return everyone, nil
+		default:
+			return Scope{Brands: strings.Split(brands, ",")}, nil
+		}
+	})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), key{}, r.Header.Get("Test-Brands"))))
+	}))
+	t.Cleanup(server.Close)
+	return server
+}
+
+func get(t testing.TB, server *httptest.Server, brands, path string) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Test-Brands", brands)
+	response, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var body bytes.Buffer
+	if _, err := body.ReadFrom(response.Body); err != nil {
+		t.Fatal(err)
+	}
+	return response, body.String()
+}
+
+func apiAnswers(t *testing.T, db *chtest.DB) {
+	server := newAPI(t, newReports(t, db))
+	const days = "?from=2026-03-01&to=2026-04-01"
+
+	t.Run("JSON unless asked otherwise", func(t *testing.T) {
+		response, body := get(t, server, "*", "/api/v1/reports/campaigns"+days)
+		var rows []map[string]any
+		if err := json.Unmarshal([]byte(body), &rows); err != nil || len(rows) != 3 {
+			t.Fatalf("%d rows of 3 campaigns, %v: %s", len(rows), err, body)
+		}
+		if got := response.Header.Get("Content-Type"); got != "application/json" {
+			t.Errorf("Content-Type %q", got)
+		}
+		if money, ok := rows[0]["revenue"].(string); !ok || !strings.Contains(money, ".") {
+			t.Errorf("revenue %v, want money as a string", rows[0]["revenue"])
+		}
+		if _, ok := rows[0]["gross"].(float64); !ok {
+			t.Errorf("gross %v, want a number", rows[0]["gross"])
+		}
+	})
+	t.Run("CSV as a file", func(t *testing.T) {
+		response, body := get(t, server, "*", "/api/v1/reports/geo"+days+"&format=csv&by=day,country&brand=acme,bolt")
+		records, err := csv.NewReader(strings.NewReader(body)).ReadAll()
+		if err != nil || len(records) < 2 || records[0][0] != "day" || records[0][1] != "country" {
+			t.Fatalf("%v: %s", err, body)
+		}
+		if got := response.Header.Get("Content-Disposition"); got != `attachment; filename="geo-2026-03-01-2026-03-31.csv"` {
+			t.Errorf("Content-Disposition %q", got)
+		}
+	})
+	t.Run("table with totals", func(t *testing.T) {
+		_, body := get(t, server, "bolt", "/api/v1/reports/campaigns"+days+"&format=table")
+		if !strings.Contains(body, "\ntotal ") || strings.Contains(body, "acme") {
+			t.Errorf("table:\n%s", body)
+		}
+	})
+	t.Run("errors", func(t *testing.T) {
+		tests := []struct {
+			brands, path string
+			status       int
+			says         string
+		}{
+			{"", "campaigns" + days, http.StatusUnauthorized, "token"},
+			{"*", "nothing" + days, http.StatusNotFound, "influencers, campaigns"},
+			{"*", "campaigns?from=tomorrow", http.StatusBadRequest, "query.from"},
+			{"*", "campaigns?to=2026-13-01", http.StatusBadRequest, "query.to"},
+			{"*", "campaigns?by=" + url.QueryEscape("brand;SELECT"), http.StatusBadRequest, "query.by"},
+			{"*", "campaigns?format=xml", http.StatusBadRequest, "query.format"},
+			{"*", "ledger?brand=acme", http.StatusBadRequest, "query.brand"},
+			{"*", "campaigns" + days + "&brand=nobody", http.StatusNotFound, "nobody"},
+			{"bolt", "campaigns" + days + "&brand=acme", http.StatusNotFound, "acme"},
+			{"bolt", "ledger" + days, http.StatusForbidden, "single brands"},
+		}
+		for _, tt := range tests {
+			response, body := get(t, server, tt.brands, "/api/v1/reports/"+tt.path)
+			if response.StatusCode != tt.status || !strings.Contains(body, tt.says) {
+				t.Errorf("%s for %q: %d %s, want %d naming %q", tt.path, tt.brands, response.StatusCode, body, tt.status, tt.says)
+			}
+		}
+	})
+}
+
+// TestAPIHidesWhatFailed tells the caller that a report failed, and only the log why.
+func TestAPIHidesWhatFailed(t *testing.T) {
+	var log bytes.Buffer
+	reports := New(Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	err := reports.problem(errors.New("syntax error near secret_table"))
+	if text := err.Error(); strings.Contains(text, "secret") {
+		t.Errorf("the caller is told %q", text)
+	}
+	if !strings.Contains(log.String(), "secret_table") {
+		t.Errorf("the log says %q", log.String())
+	}
+	var status huma.StatusError
+	if err := reports.problem(context.DeadlineExceeded); !errors.As(err, &status) || status.GetStatus() != http.StatusGatewayTimeout {
+		t.Errorf("a timeout is answered with %v", err)
+	}
+}

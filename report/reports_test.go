@@ -1,0 +1,247 @@
+package report
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"carom/deploy/engine"
+	"carom/ingest/chtest"
+)
+
+// everyone sees all.
+var everyone = Scope{All: true}
+
+// newReports reads the world as the analyst does, who may only read.
+func newReports(t testing.TB, db *chtest.DB) *Reports {
+	cfg := DefaultConfig()
+	cfg.Conn = chtest.Open(t, db.DSN(engine.Analyst))
+	return New(cfg)
+}
+
+// span of the whole world, coupons and missing clicks included.
+var allDays = Params{From: "2026-01-01", To: "2026-06-01"}
+
+func ask(t testing.TB, p Params) Query {
+	t.Helper()
+	q, err := Parse(p, day(30))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+func rowsOf(r *Result, values [][]any) []row {
+	var rows []row
+	for _, v := range values {
+		rows = append(rows, named(r.Columns, v))
+	}
+	return rows
+}
+
+// answersMergeOverTheSpan compares answers, grouped in many ways and cut to spans and brands, with the world: unique
+// is right for each row and for the totals, whatever they span.
+func answersMergeOverTheSpan(t *testing.T, db *chtest.DB, w *world) {
+	reports := newReports(t, db)
+
+	tests := []struct {
+		report, from, to string
+		brands, by       []string
+	}{
+		{report: "influencers"},
+		{report: "influencers", from: "2026-03-04", to: "2026-03-06"},
+		{report: "influencers", by: []string{"day", "brand", "campaign", "influencer", "tier", "platform"}},
+		{report: "influencers", by: []string{"tier"}, brands: []string{"acme"}},
+		{report: "campaigns"},
+		{report: "campaigns", by: []string{"week", "campaign"}},
+		{report: "campaigns", by: []string{"brand"}, from: "2026-03-03"},
+		{report: "utm"},
+		{report: "utm", by: []string{"hour"}, from: "2026-03-03", to: "2026-03-04"},
+		{report: "utm", by: []string{"month", "utm_source", "utm_content"}, brands: []string{"bolt", "acme"}},
+		{report: "geo"},
+		{report: "geo", by: []string{"country"}},
+		{report: "geo", by: []string{"day", "country"}, brands: []string{"bolt"}},
+	}
+	for _, tt := range tests {
+		t.Run(strings.Join(append([]string{tt.report}, tt.by...), " "), func(t *testing.T) {
+			p := Params{Report: tt.report, From: tt.from, To: tt.to, Brands: tt.brands, By: tt.by}
+			if p.From == "" {
+				p.From = allDays.From
+			}
+			if p.To == "" {
+				p.To = allDays.To
+			}
+			q := ask(t, p)
+			got, err := reports.Run(t.Context(), q, everyone)
+			if err != nil {
+				t.Fatal(err)
+			}
+			facts, numbers := w.clickFacts(), clickNumbers
+			if tt.report == "influencers" || tt.report == "campaigns" {
+				facts, numbers = w.creatorFacts(), creatorNumbers
+			}
+			facts = slices.DeleteFunc(facts, func(f fact) bool {
+				key := w.brands[f.brand-1].Key
+				return f.hour.Before(q.From) || !f.hour.Before(q.To) || len(tt.brands) > 0 && !slices.Contains(tt.brands, key)
+			})
+			equalRows(t, w.group(facts, q.by, numbers), rowsOf(got, got.Rows))
+			if !slices.IsSortedFunc(got.Rows, func(a, b []any) int { return slices.Compare(keysOf(a, got), keysOf(b, got)) }) {
+				t.Error("rows are not in the order of their keys")
+			}
+
+			totals := w.group(facts, nil, numbers)
+			for _, total := range totals {
+				for _, key := range q.by {
+					total[key] = null
+				}
+			}
+			equalRows(t, totals, rowsOf(got, got.Totals))
+		})
+	}
+}
+
+func keysOf(values []any, r *Result) []string {
+	keys := make([]string, r.Keys)
+	for i := range keys {
+		keys[i] = values[i].(string)
+	}
+	return keys
+}
+
+// answersAgreeWithViews finds the same numbers in an answer grouped like a view, derived columns included.
+func answersAgreeWithViews(t *testing.T, db *chtest.DB) {
+	reports := newReports(t, db)
+	for view, by := range map[string][]string{
+		"influencers": {"day", "brand", "campaign", "influencer", "tier", "platform"},
+		"campaigns":   {"day", "brand", "campaign"},
+		"conversions": {"day", "brand", "campaign", "influencer", "event", "status", "signed"},
+		"ledger":      {"hour", "node"},
+	} {
+		got, err := reports.Run(t.Context(), ask(t, Params{Report: view, From: allDays.From, To: allDays.To, By: by}), everyone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equalRows(t, selectAll(t, db, "report_"+view), rowsOf(got, got.Rows))
+	}
+}
+
+// conversionTotalsKeepEventsApart adds neither refunds to sales nor pixels to postbacks.
+func conversionTotalsKeepEventsApart(t *testing.T, db *chtest.DB, w *world) {
+	got, err := newReports(t, db).Run(t.Context(), ask(t, Params{Report: "conversions", From: allDays.From, To: allDays.To}), everyone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]float64{}
+	for _, c := range w.once() {
+		want[c.Event+c.Status+w.currency(c.Brand)+map[bool]string{true: "true", false: "false"}[c.Signed]] += c.Amount.InexactFloat64()
+	}
+	if len(got.Totals) != len(want) {
+		t.Errorf("%d totals, want one for each of %d events, statuses, currencies and ways of signing", len(got.Totals), len(want))
+	}
+	for _, r := range rowsOf(got, got.Totals) {
+		key := r["event"] + r["status"] + r["currency"] + r["signed"]
+		if _, ok := want[key]; !ok || r["brand"] != null {
+			t.Errorf("unexpected total %v", r)
+		}
+	}
+}
+
+// scopeHidesOtherBrands: a scope keeps a brand's numbers from everybody else.
+func scopeHidesOtherBrands(t *testing.T, db *chtest.DB) {
+	reports := newReports(t, db)
+	onlyBolt := Scope{Brands: []string{"bolt"}}
+	run := func(report string, scope Scope, brands ...string) ([]string, error) {
+		r, err := reports.Run(t.Context(), ask(t, Params{Report: report, From: allDays.From, To: allDays.To, Brands: brands}), scope)
+		if err != nil {
+			return nil, err
+		}
+		var seen []string
+		for _, values := range r.Rows {
+			seen = append(seen, values[slices.Index(r.Columns, "brand")].(string))
+		}
+		slices.Sort(seen)
+		return slices.Compact(seen), nil
+	}
+	for _, report := range []string{"influencers", "campaigns", "utm", "geo", "conversions"} {
+		tests := []struct {
+			scope  Scope
+			brands []string
+			want   []string
+			err    error
+		}{
+			{scope: everyone, want: []string{"acme", "bolt"}},
+			{scope: everyone, brands: []string{"acme"}, want: []string{"acme"}},
+			{scope: everyone, brands: []string{"nobody"}, err: ErrUnknownBrand},
+			{scope: everyone, brands: []string{"acme", "' OR 1=1 --"}, err: ErrUnknownBrand},
+			{scope: onlyBolt, want: []string{"bolt"}},
+			{scope: onlyBolt, brands: []string{"bolt"}, want: []string{"bolt"}},
+			{scope: onlyBolt, brands: []string{"acme"}, err: ErrUnknownBrand},
+			{scope: onlyBolt, brands: []string{"bolt", "acme"}, err: ErrUnknownBrand},
+			{scope: Scope{}, want: nil},
+			{scope: Scope{Brands: []string{"gone"}}, want: nil},
+		}
+		for _, tt := range tests {
+			got, err := run(report, tt.scope, tt.brands...)
+			if !errors.Is(err, tt.err) || !slices.Equal(got, tt.want) {
+				t.Errorf("%s of %q for %+v: %v, %v, want %v, %v", report, tt.brands, tt.scope, got, err, tt.want, tt.err)
+			}
+		}
+	}
+	if _, err := run("ledger", onlyBolt); !errors.Is(err, ErrForbidden) {
+		t.Errorf("ledger for one brand: %v, want ErrForbidden", err)
+	}
+}
+
+// longAnswersAreRefused, and never cut.
+func longAnswersAreRefused(t *testing.T, db *chtest.DB) {
+	reports := newReports(t, db)
+	q := ask(t, Params{Report: "campaigns", From: allDays.From, To: allDays.To})
+	all, err := reports.Run(t.Context(), q, everyone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reports.cfg.MaxRows = len(all.Rows)
+	exact, err := reports.Run(t.Context(), q, everyone)
+	if err != nil {
+		t.Fatalf("exactly as many rows as allowed: %v", err)
+	}
+	if diff := cmp.Diff(rowsOf(all, all.Totals), rowsOf(exact, exact.Totals)); diff != "" {
+		t.Errorf("totals depend on the limit:\n%s", diff)
+	}
+	reports.cfg.MaxRows--
+	if _, err := reports.Run(t.Context(), q, everyone); !errors.Is(err, ErrTooManyRows) {
+		t.Errorf("one row too many: %v, want ErrTooManyRows", err)
+	}
+}
+
+func TestRunOfEmptyDatabase(t *testing.T) {
+	reports := newReports(t, chtest.New(t))
+	for _, name := range Names() {
+		r, err := reports.Run(t.Context(), ask(t, Params{Report: name}), everyone)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if len(r.Rows) > 0 || len(r.Totals) > 0 {
+			t.Errorf("%s of an empty database: %v, totals %v", name, r.Rows, r.Totals)
+		}
+		for _, f := range []Format{Table, CSV, JSON} {
+			var out strings.Builder
+			if err := r.Write(&out, f); err != nil || out.Len() == 0 {
+				t.Errorf("%s as %s: %q, %v", name, f, out.String(), err)
+			}
+		}
+	}
+}
+
+// TestRunStopsInTime gives up on a query that takes longer than allowed.
+func TestRunStopsInTime(t *testing.T) {
+	reports := newReports(t, chtest.New(t))
+	reports.cfg.Timeout = 1
+	if _, err := reports.Run(t.Context(), ask(t, Params{Report: "geo"}), everyone); err == nil {
+		t.Error("a query of one nanosecond had an answer")
+	}
+}
