@@ -55,10 +55,11 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	for _, address := range []string{c.Listen, c.Admin} { // before the slow part
-		if err := canListen(address); err != nil {
-			return err
-		}
+	if c.Listen, err = freeAddress(c.Listen, "--listen"); err != nil {
+		return err
+	}
+	if c.Admin, err = freeAddress(c.Admin, "--admin"); err != nil {
+		return err
 	}
 	assets, err := engine.Install(ctx, terminal.Err)
 	if err != nil {
@@ -129,13 +130,13 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 	}
 }
 
-// canListen finds out early that an address is taken.
-func canListen(address string) error {
+// freeAddress finds out before the slow part that an address is taken, and which port stands for port 0.
+func freeAddress(address, flag string) (string, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w; choose another with --listen or --admin", address, err)
+		return "", fmt.Errorf("listen on %s: %w; choose another address with %s", address, err, flag)
 	}
-	return l.Close()
+	return l.Addr().String(), l.Close()
 }
 
 // makeSecret reads the cluster secret, or makes one that only the owner can read.

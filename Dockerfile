@@ -1,0 +1,9 @@
+# The production edge node: one static binary and nothing else.
+#
+#   CGO_ENABLED=0 go build -trimpath -tags edge -o carom ./cmd/carom && docker build -t carom .
+#   docker run -p 8080:8080 -v /etc/carom:/etc/carom:ro carom serve --config /etc/carom/edge.yaml
+FROM scratch
+COPY carom /carom
+USER 65532:65532
+EXPOSE 8080 9090
+ENTRYPOINT ["/carom"]
