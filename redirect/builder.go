@@ -219,7 +219,10 @@ func (b *Builder) replace(number uint32, r record) {
 	if old.served() {
 		b.table.links--
 		if slug, _ := old.slugAndFallback(); len(slug) > 0 {
-			b.slugs[slugHash(b.table.slugSeed, old.domain(), slug)] = 0
+			// Another link may have taken the slug over already: changes come in any order.
+			if hash := slugHash(b.table.slugSeed, old.domain(), slug); b.slugOwner(hash) == number {
+				b.slugs[hash] = 0
+			}
 		}
 	}
 	if r.served() {
@@ -233,6 +236,14 @@ func (b *Builder) replace(number uint32, r record) {
 		b.edits[p] = map[uint32]record{}
 	}
 	b.edits[p][number%pageLinks] = r
+}
+
+// slugOwner is the link that the next Table will find by a slug's hash, 0 for none.
+func (b *Builder) slugOwner(hash uint64) uint32 {
+	if number, edited := b.slugs[hash]; edited {
+		return number
+	}
+	return b.table.slugs[hash]
 }
 
 // Table freezes what the builder holds.
@@ -357,7 +368,7 @@ func (b *Builder) visitorKey() visitorKey {
 			continue
 		}
 		day, err := time.Parse(time.DateOnly, place.id)
-		if err == nil && dayOf(day.Unix()) > newest.day {
+		if err == nil && len(k.Secret) == VisitorKeyLen && dayOf(day.Unix()) > newest.day {
 			newest = visitorKey{day: dayOf(day.Unix()), secret: k.Secret}
 		}
 	}

@@ -62,9 +62,11 @@ func ask(h *fasthttp.RequestHeader) (a asker) {
 // prefetch marks a request that a browser made ahead of a tap. The values are "prefetch", "prefetch;prerender",
 // "preview" (Safari's top sites) and, from old Firefox, "prefetch".
 func (a *asker) prefetch(value []byte) {
-	if bytes.Contains(value, []byte("prefetch")) || bytes.Contains(value, []byte("preview")) ||
-		bytes.Contains(value, []byte("prerender")) {
-		a.reasons |= ingest.Prefetch
+	for word := range bytes.FieldsFuncSeq(value, func(r rune) bool { return r == ';' || r == ',' || r == ' ' }) {
+		if bytes.EqualFold(word, []byte("prefetch")) || bytes.EqualFold(word, []byte("preview")) ||
+			bytes.EqualFold(word, []byte("prerender")) {
+			a.reasons |= ingest.Prefetch
+		}
 	}
 }
 

@@ -2,8 +2,8 @@ package redirect
 
 import "bytes"
 
-// maxPassthrough is how many incoming parameters are passed on; the rest are ignored, which bounds the work that
-// one request can ask for.
+// maxPassthrough is how many incoming parameters are looked at; the rest are ignored, which bounds the work that one
+// request can ask for.
 const maxPassthrough = 32
 
 // appendPassthrough appends "name=value&" for each parameter of an incoming raw query that is not named in
@@ -20,31 +20,21 @@ func appendPassthrough(dst, query, stored, scratch []byte) (out, grown []byte) {
 		if len(rawName) == 0 {
 			continue
 		}
-		undo := len(scratch)
+		known := len(scratch) // where the names passed so far end
+		var nameOK, valueOK bool
 		scratch = append(scratch, 0, 0) // length of the name, filled in below
-		var ok bool
-		if scratch, ok = appendUnescaped(scratch, rawName); !ok {
-			scratch = scratch[:undo]
+		scratch, nameOK = appendUnescaped(scratch, rawName)
+		end := len(scratch)
+		scratch, valueOK = appendUnescaped(scratch, rawValue)
+		name, value := scratch[known+2:end], scratch[end:]
+		if !nameOK || !valueOK || hasName(stored, name) || hasName(scratch[:known], name) {
+			scratch = scratch[:known]
 			continue
 		}
-		name := scratch[undo+2:]
-		if hasName(stored, name) || hasName(scratch[:undo], name) {
-			scratch = scratch[:undo]
-			continue
-		}
-		scratch[undo], scratch[undo+1] = byte(len(name)), byte(len(name)>>8)
-
-		mark := len(dst)
-		dst = appendEscaped(dst, name)
-		dst = append(dst, '=')
-		value := len(scratch)
-		if scratch, ok = appendUnescaped(scratch, rawValue); ok {
-			dst = appendEscaped(dst, scratch[value:])
-			dst = append(dst, '&')
-		} else {
-			dst = dst[:mark]
-		}
-		scratch = scratch[:value]
+		scratch[known], scratch[known+1] = byte(len(name)), byte(len(name)>>8)
+		dst = append(appendEscaped(dst, name), '=')
+		dst = append(appendEscaped(dst, value), '&')
+		scratch = scratch[:end]
 	}
 	return dst, scratch[:0]
 }
