@@ -36,7 +36,7 @@ type reportResponse struct {
 	Body         []byte
 }
 
-// Register adds GET /reports/{name} to an API whose paths begin where it says.
+// Register adds GET /reports/{name} to an API, whose middleware has settled who is asking.
 func Register(api huma.API, reports *Reports, scope ScopeFunc) {
 	huma.Register(api, huma.Operation{
 		OperationID: "get-report",
@@ -46,8 +46,8 @@ func Register(api huma.API, reports *Reports, scope ScopeFunc) {
 		Description: "Unique visitors are counted over the whole span, within each row. Money is exact, a string in JSON.",
 		Tags:        []string{"Reports"},
 		Errors: []int{
-			http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity,
-			http.StatusGatewayTimeout,
+			http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity,
+			http.StatusTooManyRequests, http.StatusGatewayTimeout,
 		},
 	}, func(ctx context.Context, in *reportRequest) (*reportResponse, error) {
 		allowed, err := scope(ctx)

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +22,19 @@ type Params struct {
 	Brands []string // keys of brands; empty = all that the caller may see
 	By     []string // what to group by; empty = the report's own keys
 	Format string   // empty = table
+}
+
+// Values are p as the query of a URL; its report is a part of the path.
+func (p Params) Values() url.Values {
+	values := url.Values{}
+	for name, value := range map[string]string{
+		"from": p.From, "to": p.To, "format": p.Format, "brand": strings.Join(p.Brands, ","), "by": strings.Join(p.By, ","),
+	} {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	return values
 }
 
 // A ParamError says which parameter is wrong, and why.

@@ -27,6 +27,7 @@ type commands struct {
 	Links      linksCommand      `cmd:"" help:"Look at links, stop them."`
 	Keys       keysCommand       `cmd:"" help:"Signing and postback keys."`
 	Tokens     tokensCommand     `cmd:"" help:"API tokens."`
+	Report     reportCommand     `cmd:"" help:"Print a report of clicks, conversions and money, or the ledger."`
 	Control    controlCommand    `cmd:"" help:"Run the control process: API, imports, reports."`
 	Schema     schemaCommand     `cmd:"" help:"Apply, list or print the ClickHouse schema."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"carom/report"
+)
+
+// reportCommand prints a report, from the control process or straight from ClickHouse.
+type reportCommand struct {
+	Name   string   `arg:"" enum:"influencers,campaigns,utm,geo,conversions,ledger" help:"${enum}."`
+	From   string   `placeholder:"DAY" help:"First day, UTC, like 2026-03-01; thirty days before --to otherwise."`
+	To     string   `placeholder:"DAY" help:"Day after the last, UTC; tomorrow otherwise."`
+	Brand  []string `placeholder:"B" help:"These brands, separated by commas; all otherwise."`
+	By     []string `placeholder:"KEY" help:"Group by these, separated by commas: day, week, month (utm, ledger: hour) or keys of the report; all its keys otherwise, over the whole span."`
+	Format string   `default:"table" enum:"table,csv,json" help:"${enum} (${default}). In CSV an apostrophe goes before text that a spreadsheet would take for a formula."`
+
+	ClickHouse string `name:"clickhouse" placeholder:"DSN" help:"Read clickhouse://user:password@host:9000/carom instead of asking the control process."`
+	controlTarget
+}
+
+// Run checks the question before it asks anyone.
+func (c *reportCommand) Run(ctx context.Context, terminal *console) error {
+	params := report.Params{Report: c.Name, From: c.From, To: c.To, Brands: c.Brand, By: c.By, Format: c.Format}
+	query, err := report.Parse(params, time.Now())
+	if err != nil {
+		return fmt.Errorf("%w: --%w", errUsage, err)
+	}
+	if c.ClickHouse != "" {
+		return c.read(ctx, query, terminal.Out)
+	}
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	return client.Fetch(ctx, "/reports/"+c.Name, params.Values(), terminal.Out)
+}
+
+// read asks ClickHouse itself.
+func (c *reportCommand) read(ctx context.Context, query report.Query, out io.Writer) (err error) {
+	config := report.DefaultConfig()
+	if config.Conn, err = openClickHouse(c.ClickHouse); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, config.Conn.Close()) }()
+	result, err := report.New(config).Run(ctx, query, report.Scope{All: true})
+	if err != nil {
+		return err
+	}
+	return result.Write(out, query.Format)
+}
