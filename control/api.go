@@ -31,6 +31,7 @@ func (c *Control) API(mux *http.ServeMux) huma.API {
 	config.CreateHooks = nil                     // which would add links to the schemas
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}}
 	config.Security = []map[string][]string{{"bearer": {}}}
+	config.RejectUnknownQueryParameters = true // a misspelt filter must not show everything
 	api := humago.NewWithPrefix(mux, apiPrefix, config)
 	api.UseMiddleware(c.authorizeOperation(api))
 	c.registerImport(api)

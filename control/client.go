@@ -117,15 +117,7 @@ func (c *Client) Link(ctx context.Context, brand, link string) (LinkDetail, erro
 func (c *Client) Export(ctx context.Context, filter LinkFilter, format string, w io.Writer) error {
 	query := filter.query()
 	query.Set("format", format)
-	response, err := c.send(ctx, http.MethodGet, "/links/export", query, "", nil)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if _, err := io.Copy(w, response.Body); err != nil {
-		return fmt.Errorf("export broke off: %w", err)
-	}
-	return nil
+	return c.Fetch(ctx, "/links/export", query, w)
 }
 
 // SetEnabled stops what target names, or lets it go on.

@@ -19,6 +19,7 @@ const (
 	maxKey     = 64
 	maxText    = 256
 	maxComment = 2048
+	maxCell    = 4096 // of any column: longer ones are not worth parsing
 )
 
 // A column is one column of an import file.

@@ -113,7 +113,7 @@ func skipMark(r io.Reader) io.Reader {
 	return b
 }
 
-// readRecords reads the header of a file. The line after it is line firstLine of the file as its author knows it.
+// readRecords reads the header of a file, or of a part whose second line is line firstLine of the file.
 func readRecords(r io.Reader, l layout, firstLine int) (*records, error) {
 	in := csv.NewReader(skipMark(r))
 	in.FieldsPerRecord = -1 // a line of another length is rejected, not the file
@@ -122,8 +122,7 @@ func readRecords(r io.Reader, l layout, firstLine int) (*records, error) {
 	if err != nil {
 		return nil, err
 	}
-	headerLine, _ := in.FieldPos(0)
-	return &records{in, h, firstLine - headerLine - 1}, nil
+	return &records{in, h, firstLine - 2}, nil
 }
 
 // next returns the next line; a line that is not CSV as a Reject. The error is io.EOF at the end, otherwise the reader's.

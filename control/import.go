@@ -218,6 +218,8 @@ func (m *importer[R]) row(rec record) (row R, change change, err error) {
 		switch {
 		case col.required && cell == "":
 			return row, unchanged, refuse(col.name, "is required")
+		case len(cell) > maxCell:
+			return row, unchanged, refuse(col.name, "has %d bytes, at most %d are allowed", len(cell), maxCell)
 		case !utf8.ValidString(cell):
 			return row, unchanged, refuse(col.name, "is not valid UTF-8")
 		}

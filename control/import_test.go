@@ -172,6 +172,8 @@ func TestImportRejectsLines(t *testing.T) {
 		{"campaign,brand,name,destination", "c,acme,C," + long, "destination", "at most 2048"},
 		{"campaign,brand,name,destination", "c,acme,C,https://go.other.example/x", "destination", "would loop"},
 		{"campaign,brand,name,destination", "c,acme,C,https://GO.ACME.example./x", "destination", "would loop"},
+		{"campaign,brand,name,destination,goal", "c,acme,C,https://a.example," + strings.Repeat("g", 300), "goal", "at most 256"},
+		{"campaign,brand,name,destination,ends", "c,acme,C,https://a.example," + strings.Repeat("9", 5000), "ends", "at most 4096"},
 		// links
 		{link + "slug", "a,go.nobody.example,boots,lena,", "domain", "is unknown"},
 		{link + "slug", "a,go.acme.example,nothing,lena,", "campaign", "is unknown in brand"},

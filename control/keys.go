@@ -145,6 +145,9 @@ func (c *Control) makeClusterKeys(ctx context.Context) error {
 		return err
 	}
 	defer c.mu.Unlock()
+	if _, err := c.clickIDKeys(); err != nil {
+		return fmt.Errorf("another cluster secret has sealed the stored keys: %w", err)
+	}
 	cat, stamp := c.catalog.Load(), c.stamp()
 	var missing []keyRow
 	if len(cat.keysOf(0, redirect.KeyClickID)) == 0 {

@@ -9,7 +9,11 @@ import (
 )
 
 // A LinkFilter chooses links by keys; an empty one is not looked at.
-type LinkFilter struct{ Brand, Campaign, Influencer string }
+type LinkFilter struct {
+	Brand      string `query:"brand" doc:"key of a brand"`
+	Campaign   string `query:"campaign" doc:"key of a campaign"`
+	Influencer string `query:"influencer" doc:"key of a creator"`
+}
 
 // ErrCursor is returned for a cursor that Links has not handed out.
 var ErrCursor = errors.New("not a cursor of this list")

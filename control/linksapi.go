@@ -13,18 +13,8 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
-type linkFilterParams struct {
-	Brand      string `query:"brand" doc:"key of a brand"`
-	Campaign   string `query:"campaign" doc:"key of a campaign"`
-	Influencer string `query:"influencer" doc:"key of a creator"`
-}
-
-func (p linkFilterParams) filter() LinkFilter {
-	return LinkFilter{p.Brand, p.Campaign, p.Influencer}
-}
-
 type linksRequest struct {
-	linkFilterParams
+	LinkFilter
 	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
 	Cursor string `query:"cursor" doc:"next of the page before"`
 }
@@ -41,7 +31,7 @@ type linkRequest struct {
 }
 
 type exportRequest struct {
-	linkFilterParams
+	LinkFilter
 	Format string `query:"format" default:"csv" enum:"csv,jsonl"`
 }
 
@@ -60,7 +50,7 @@ type EnableRequest struct {
 func (c *Control) registerLinks(api huma.API) {
 	huma.Register(api, operation("list-links", http.MethodGet, "/links", Analyst, "List links"),
 		func(ctx context.Context, in *linksRequest) (*struct{ Body LinkPage }, error) {
-			links, next, err := c.Links(ctx, ScopeOf(ctx), in.filter(), in.Cursor, in.Limit)
+			links, next, err := c.Links(ctx, ScopeOf(ctx), in.LinkFilter, in.Cursor, in.Limit)
 			if err != nil {
 				return nil, c.problem(err)
 			}
@@ -90,7 +80,7 @@ func (c *Control) registerLinks(api huma.API) {
 
 // exportLinks streams: ten million links pass through it one by one.
 func (c *Control) exportLinks(ctx context.Context, in *exportRequest) (*huma.StreamResponse, error) {
-	scope, filter := ScopeOf(ctx), in.filter()
+	scope, filter := ScopeOf(ctx), in.LinkFilter
 	if _, _, err := c.catalog.Load().linksWhere(scope, filter); err != nil {
 		return nil, c.problem(err)
 	}

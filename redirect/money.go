@@ -61,7 +61,7 @@ func ParseAmount(text, currency string) (decimal.Decimal, error) {
 	case len(fraction) > digits:
 		return decimal.Decimal{}, fmt.Errorf("%w: %s has %d decimals, %s has %d", ErrAmount, text, len(fraction), currency, digits)
 	}
-	return decimal.NewFromString(text)
+	return decimal.NewFromString(whole + "." + fraction) // without zeros that nobody bounds
 }
 
 func decimalDigits(s string) bool {

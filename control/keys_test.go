@@ -1,0 +1,187 @@
+package control_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"carom/control"
+	"carom/redirect"
+)
+
+// secretOf opens a stored key as an edge would.
+func (w *world) secretOf(brand uint32, kind redirect.KeyKind, id string) []byte {
+	w.t.Helper()
+	sealer, err := redirect.NewSealer([]byte(clusterSecret))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	sealed := one[string](w, "SELECT sealed FROM keys FINAL WHERE brand_id = ? AND kind = ? AND key_id = ?", brand, string(kind), id)
+	secret, err := sealer.Open(kind, brand, id, []byte(sealed))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return secret
+}
+
+func TestFirstStartMakesTheClusterKeys(t *testing.T) {
+	w := newWorld(t)
+	if n := len(w.secretOf(0, redirect.KeyClickID, "1")); n != 16 {
+		t.Errorf("click-id key of %d bytes", n)
+	}
+	visitor := w.secretOf(0, redirect.KeyVisitor, "2026-03-10")
+	if len(visitor) != redirect.VisitorKeyLen {
+		t.Errorf("visitor key of %d bytes", len(visitor))
+	}
+	w.restart()
+	if !bytes.Equal(w.secretOf(0, redirect.KeyVisitor, "2026-03-10"), visitor) || one[uint64](w, "SELECT count() FROM keys") != 2 {
+		t.Error("a restart made new keys")
+	}
+}
+
+func TestStartNeedsTheSecretThatSealedTheKeys(t *testing.T) {
+	w := newWorld(t)
+	cfg := control.DefaultConfig()
+	cfg.Conn, cfg.ClusterSecret = w.db.Conn, []byte("short")
+	if _, err := control.New(cfg); err == nil {
+		t.Error("New takes a secret that is too short")
+	}
+	cfg.ClusterSecret = []byte(strings.ToUpper(clusterSecret))
+	other, err := control.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Stop()
+	if err := other.Start(t.Context()); !errors.Is(err, redirect.ErrSealed) {
+		t.Errorf("Start with another secret: %v", err)
+	}
+}
+
+func TestVisitorKeyTurnsWithTheDayAndLeavesNothingBehind(t *testing.T) {
+	w := newWorld(t)
+	first := w.secretOf(0, redirect.KeyVisitor, "2026-03-10")
+	w.Stop()
+	w.now = day0.AddDate(0, 0, 3)
+	w.start()
+	deadline := time.Now().Add(10 * time.Second)
+	for one[string](w, "SELECT arrayStringConcat(groupArray(key_id), ' ') FROM keys WHERE kind = 'visitor'") != "2026-03-13" {
+		if time.Now().After(deadline) {
+			t.Fatal("three days later the table does not hold the key of that day alone")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	want := redirect.NextVisitorKey(redirect.NextVisitorKey(redirect.NextVisitorKey(first)))
+	if !bytes.Equal(w.secretOf(0, redirect.KeyVisitor, "2026-03-13"), want) {
+		t.Error("the key is not the one that edges derive")
+	}
+	w.restart()
+	if n := one[uint64](w, "SELECT count() FROM keys WHERE kind = 'visitor'"); n != 1 {
+		t.Errorf("%d visitor keys after a restart, want 1", n)
+	}
+}
+
+func TestRotationKeepsCodesUntilTheirKeyIsRetired(t *testing.T) {
+	w := newWorld(t)
+	w.loadBasics()
+	ctx, all := t.Context(), control.LocalScope()
+	const header = "link,domain,campaign,influencer"
+	mint := func(link string) control.LinkDetail {
+		t.Helper()
+		w.load("links", header, link+",go.acme.example,boots,lena")
+		return w.show(link)
+	}
+	codes := map[string]string{}
+	for slot := range redirect.KeySlots {
+		link := fmt.Sprintf("l%d", slot)
+		codes[link] = mint(link).Code
+		code, _ := redirect.ParseCode([]byte(codes[link]))
+		key := redirect.NewCodeKey(w.secretOf(1, redirect.KeyCode, strconv.Itoa(slot)), "go.acme.example")
+		if int(code.KeyID()) != slot || !code.Verify(&key) {
+			t.Errorf("link %s has code %s of slot %d, want %d, verified by that slot's key", link, codes[link], code.KeyID(), slot)
+		}
+		_, secret, err := w.RotateKey(ctx, all, "acme", redirect.KeyCode)
+		if last := slot == redirect.KeySlots-1; last != errors.Is(err, control.ErrNoSlot) || !last && err != nil {
+			t.Fatalf("rotation %d: %v", slot+1, err)
+		}
+		if secret != "" {
+			t.Error("a signing secret is shown")
+		}
+	}
+	for link, code := range codes {
+		if again := w.show(link).Code; again != code {
+			t.Errorf("%s: code %s became %s by rotation", link, code, again)
+		}
+	}
+	if _, err := w.RetireKey(ctx, all, "acme", redirect.KeyCode, "3"); !errors.Is(err, control.ErrKeyInUse) {
+		t.Errorf("retire the active key: %v", err)
+	}
+	if _, err := w.RetireKey(ctx, all, "acme", redirect.KeyCode, "1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.show("l1"); got.Code != "" || got.ShortURL != "" {
+		t.Errorf("a retired key still shows code %q, %q", got.Code, got.ShortURL)
+	}
+	if sealed := one[string](w, "SELECT sealed FROM keys FINAL WHERE brand_id = 1 AND key_id = '1'"); sealed != "" {
+		t.Error("the secret of a retired key is kept")
+	}
+	key, _, err := w.RotateKey(ctx, all, "acme", redirect.KeyCode)
+	if err != nil || key.ID != "1" {
+		t.Fatalf("rotation after a retirement: slot %q, %v; want the free slot 1", key.ID, err)
+	}
+	w.restart()
+	if code, _ := redirect.ParseCode([]byte(mint("l4").Code)); code.KeyID() != 1 {
+		t.Errorf("minted with slot %d, want the active 1", code.KeyID())
+	}
+	if again := w.show("l0").Code; again != codes["l0"] {
+		t.Errorf("code of l0 is %s after a restart, was %s", again, codes["l0"])
+	}
+}
+
+func (w *world) show(link string) control.LinkDetail {
+	w.t.Helper()
+	detail, err := w.Link(w.t.Context(), control.LocalScope(), "", link)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return detail
+}
+
+func TestPostbackKeysStandSideBySide(t *testing.T) {
+	w := newWorld(t)
+	w.loadBasics()
+	ctx, all := t.Context(), control.LocalScope()
+	first, secret, err := w.NewKey(ctx, all, "acme", redirect.KeyPostback)
+	if err != nil || first.ID != "1" {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	if stored := w.secretOf(1, redirect.KeyPostback, "1"); string(stored) != secret || len(secret) < 40 {
+		t.Errorf("the printed text is not the stored key, or is short: %d characters", len(secret))
+	}
+	if second, _, err := w.NewKey(ctx, all, "acme", redirect.KeyPostback); err != nil || second.ID != "2" {
+		t.Fatalf("%+v, %v", second, err)
+	}
+	if third, _, err := w.RotateKey(ctx, all, "acme", redirect.KeyPostback); err != nil || third.ID != "3" {
+		t.Fatalf("%+v, %v", third, err)
+	}
+	if _, err := w.RetireKey(ctx, all, "acme", redirect.KeyPostback, "1"); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := w.Keys(all, "acme", redirect.KeyPostback)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var states []control.KeyState
+	for _, key := range keys {
+		states = append(states, key.State)
+	}
+	if got, want := fmt.Sprint(states), "[retired verify active]"; got != want {
+		t.Errorf("states %s, want %s", got, want)
+	}
+	if listed := fmt.Sprintf("%+v", keys); strings.Contains(listed, secret) {
+		t.Error("the list shows a secret")
+	}
+}
