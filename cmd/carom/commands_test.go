@@ -1,0 +1,251 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"carom/control"
+	"carom/ingest/chtest"
+)
+
+// A controlled is a control process over a fresh database, as the commands reach it.
+type controlled struct {
+	t      *testing.T
+	server string
+	token  string
+	dir    string // for files
+}
+
+func newControlled(t *testing.T) *controlled {
+	t.Helper()
+	config := control.DefaultConfig()
+	config.Conn, config.ClusterSecret = chtest.New(t).Conn, []byte("a cluster secret for tests, long enough")
+	writer, err := control.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(writer.Stop)
+	mux := http.NewServeMux()
+	writer.API(mux)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	token, err := writer.LocalToken(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &controlled{t, server.URL, token, t.TempDir()}
+}
+
+// carom runs a command against the control process; its output must never show the token.
+func (c *controlled) carom(args ...string) result {
+	c.t.Helper()
+	got := carom(append(args, "--server", c.server, "--token", c.token)...)
+	if strings.Contains(got.out+got.errOut, c.token) {
+		c.t.Errorf("carom %s shows the token", strings.Join(args, " "))
+	}
+	return got
+}
+
+// must runs a command that has to succeed and returns what it printed.
+func (c *controlled) must(args ...string) string {
+	c.t.Helper()
+	got := c.carom(args...)
+	if got.code != exitDone {
+		c.t.Fatalf("carom %s: exit %d: %s", strings.Join(args, " "), got.code, got.errOut)
+	}
+	return got.out
+}
+
+// file writes a file to import.
+func (c *controlled) file(name, text string) string {
+	c.t.Helper()
+	path := filepath.Join(c.dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	return path
+}
+
+func (c *controlled) importSamples() {
+	c.t.Helper()
+	for _, kind := range []string{"brands", "domains", "influencers", "campaigns", "links", "commissions"} {
+		c.must("import", kind, filepath.Join("sample", kind+".csv"))
+	}
+}
+
+func TestImportCommand(t *testing.T) {
+	c := newControlled(t)
+	good := c.file("brands.csv", "brand,name,currency\nacme,Acme,EUR\n")
+	if out := c.must("import", "brands", good); out != "brands: 1 created, 0 updated, 0 unchanged, 0 rejected\n" {
+		t.Errorf("first import: %q", out)
+	}
+	if out := c.must("import", "brands", good); out != "brands: 0 created, 0 updated, 1 unchanged, 0 rejected\n" {
+		t.Errorf("second import: %q", out)
+	}
+
+	bad := c.file("more.csv", "brand,name,currency\n=cmd|x,Bad,EUR\nb,B,@SUM(A1)\nc,C,EUR\nd,D\n")
+	got := c.carom("import", "brands", bad)
+	if got.code != exitFailed || !strings.Contains(got.errOut, "3 lines of") || !strings.Contains(got.out, "1 created, 0 updated, 0 unchanged, 3 rejected") {
+		t.Errorf("import with rejects: %+v", got)
+	}
+	rejects := filepath.Join(c.dir, "more.rejects.csv")
+	want := [][]string{
+		{"line", "column", "reason", "value"},
+		{"2", "brand", "must be 1 to 64 letters, digits, dots, dashes or underscores, a letter or digit first", "'=cmd|x"},
+		{"3", "currency", "must be an ISO 4217 code such as EUR", "'@SUM(A1)"},
+		{"5", "", "has 2 cells, the header has 3", ""},
+	}
+	if diff := cmp.Diff(want, readCSV(t, rejects)); diff != "" {
+		t.Errorf("rejects (-want +got):\n%s", diff)
+	}
+	c.file("more.csv", "brand,name,currency\nc,C,EUR\n")
+	c.must("import", "brands", bad)
+	if _, err := os.Stat(rejects); !os.IsNotExist(err) {
+		t.Errorf("rejects of the file before are left: %v", err)
+	}
+
+	header := c.file("header.csv", "brand,nmae,currency\nx,X,EUR\n")
+	if got := c.carom("import", "brands", header); got.code != exitFailed || !strings.Contains(got.errOut, `unknown column "nmae" in brands; did you mean "name"?`) {
+		t.Errorf("a wrong header: %+v", got)
+	}
+	if got := c.carom("import", "clicks", good); got.code != exitUsage {
+		t.Errorf("an unknown kind: %+v", got)
+	}
+}
+
+func readCSV(t *testing.T, path string) [][]string {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	records, err := csv.NewReader(file).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return records
+}
+
+func TestLinksCommands(t *testing.T) {
+	c := newControlled(t)
+	c.importSamples()
+	list := c.must("links", "list", "--brand", "nordic", "--limit", "3")
+	if lines := strings.Count(list, "\n"); lines != 4 || !strings.Contains(list, "https://go.nordic.localhost/nora") {
+		t.Errorf("list:\n%s", list)
+	}
+	c.must("links", "disable", "winter-nora-reel")
+	if list := c.must("links", "list", "--campaign", "cosy-winter"); strings.Count(list, "disabled") != 1 || !strings.Contains(list, "live") {
+		t.Errorf("list after disable:\n%s", list)
+	}
+	c.must("links", "enable", "winter-nora-reel")
+	c.must("links", "disable", "--influencer", "lena-walks")
+	if got := c.carom("links", "disable"); got.code != exitFailed || !strings.Contains(got.errOut, "name one of link, campaign and influencer") {
+		t.Errorf("disable of nothing: %+v", got)
+	}
+
+	var link control.LinkDetail
+	if err := json.Unmarshal([]byte(c.must("links", "show", "boots-tom-video")), &link); err != nil {
+		t.Fatal(err)
+	}
+	if link.Destination != "https://shop.acme.example/boots/alpine?ref=tom" || link.Fee != "350" || link.ShortURL != "https://go.acme.localhost/tom-boots" {
+		t.Errorf("show: %+v", link)
+	}
+
+	path := filepath.Join(c.dir, "links.csv")
+	c.must("links", "export", "--influencer", "wild-kitchen", "-o", path)
+	rows := readCSV(t, path)
+	header := "link short_url brand campaign influencer domain code slug enabled expires"
+	if len(rows) != 3 || strings.Join(rows[0], " ") != header || rows[1][0] != "tents-kitchen-video" || len(rows[1][6]) != 11 {
+		t.Errorf("export: %q", rows)
+	}
+	if lines := c.must("links", "export", "--format", "jsonl"); strings.Count(lines, "\n") != 22 {
+		t.Errorf("JSON lines:\n%s", lines)
+	}
+	if got := c.carom("links", "export", "--brand", "nobody", "-o", path); got.code != exitFailed || len(readCSV(t, path)) != 3 {
+		t.Errorf("a failed export replaced the file: %+v", got)
+	}
+}
+
+func TestKeysAndTokensCommands(t *testing.T) {
+	c := newControlled(t)
+	c.importSamples()
+	secret := strings.TrimSpace(c.must("keys", "new", "--brand", "acme", "--kind", "postback"))
+	if len(secret) != 43 {
+		t.Errorf("postback secret of %d characters", len(secret))
+	}
+	c.must("keys", "rotate", "--brand", "acme", "--kind", "code")
+	c.must("keys", "retire", "--brand", "acme", "--kind", "code", "--key-id", "0")
+	list := c.must("keys", "list", "--brand", "acme")
+	if strings.Count(list, "\n") != 4 || strings.Count(list, "retired") != 1 || strings.Contains(list, secret) {
+		t.Errorf("keys:\n%s", list)
+	}
+
+	token := strings.TrimSpace(c.must("tokens", "new", "--name", "shop", "--role", "analyst", "--brand", "acme"))
+	scoped := &controlled{t, c.server, token, c.dir}
+	if export := scoped.must("links", "export"); strings.Contains(export, "nordic") {
+		t.Errorf("a token of acme sees\n%s", export)
+	}
+	if got := scoped.carom("links", "show", "winter-nora-reel"); got.code != exitFailed || !strings.Contains(got.errOut, "not found") {
+		t.Errorf("another brand's link: %+v", got)
+	}
+	if got := scoped.carom("keys", "list"); got.code != exitFailed || !strings.Contains(got.errOut, "needs the role editor") {
+		t.Errorf("keys for an analyst: %+v", got)
+	}
+	id := strings.Split(token, "_")[1]
+	c.must("tokens", "revoke", id)
+	if list := c.must("tokens", "list"); !strings.Contains(list, "revoked") || strings.Contains(list, token) {
+		t.Errorf("tokens:\n%s", list)
+	}
+	if got := scoped.carom("links", "list"); got.code != exitFailed || !strings.Contains(got.errOut, "bearer token is required") {
+		t.Errorf("a revoked token: %+v", got)
+	}
+}
+
+func TestControlTarget(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, controlFile), []byte(`{"url":"http://127.0.0.1:9","token":"carom_x"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		why    string
+		target controlTarget
+		want   controlAddress
+		says   string // in the error, empty for none
+	}{
+		{"what a local up has left", controlTarget{Data: dir}, controlAddress{"http://127.0.0.1:9", "carom_x"}, ""},
+		{"another token for it", controlTarget{Data: dir, Token: "t"}, controlAddress{"http://127.0.0.1:9", "t"}, ""},
+		{"a server wins", controlTarget{Data: dir, Server: "https://c", Token: "t"}, controlAddress{"https://c", "t"}, ""},
+		{"a server needs a token", controlTarget{Data: dir, Server: "https://c"}, controlAddress{}, "--server needs --token"},
+		{"no up has run", controlTarget{Data: filepath.Join(dir, "none")}, controlAddress{}, "find a local carom up"},
+	} {
+		got, err := test.target.address()
+		if got != test.want || (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: %+v, %v", test.why, got, err)
+		}
+	}
+	if _, err := (controlTarget{Server: "ftp://c", Token: "hidden"}).client(); err == nil || strings.Contains(err.Error(), "hidden") {
+		t.Errorf("an address of another scheme: %v", err)
+	}
+}
+
+func TestProgressBarText(t *testing.T) {
+	bar := newProgressBar(nil, 1000)
+	got := bar.text(control.Progress{Lines: 5000, Bytes: 500}, 2*time.Second)
+	if want := "[===============               ]  50 %  5000 lines  2500 lines/s  2s left"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	bar.show(control.Progress{Lines: 1, Bytes: 1}, time.Now()) // nobody watches: nothing is written, nothing breaks
+}
