@@ -38,12 +38,6 @@ func (s *Server) convert(ctx *fasthttp.RequestCtx, t *Table, d *Domain, to targe
 
 // postback answers a message from a shop's server.
 func (s *Server) postback(ctx *fasthttp.RequestCtx, t *Table, d *Domain, query []byte) {
-	if ctx.IsHead() {
-		s.metrics.count(outcomeMethod)
-		s.plain(ctx, fasthttp.StatusMethodNotAllowed, "Postbacks are sent by GET or POST.\n")
-		ctx.Response.Header.SetCanonical(s.headers.allow, []byte("GET, POST, OPTIONS"))
-		return
-	}
 	m, why := readPostback(&ctx.Request, query, d, s.moment(ctx))
 	c, why := s.accept(t, d, m, why)
 	if why != nil {

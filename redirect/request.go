@@ -59,33 +59,29 @@ const maxHost = 253
 // canonicalHost writes the one spelling of a Host header to dst. It is the byte-wise sibling of CanonicalHost for what
 // browsers send, which is always punycode; anything but a name or an IPv4 address with an optional port is refused.
 func canonicalHost(dst *[maxHost]byte, raw []byte) ([]byte, bool) {
-	n := 0
+	if i := bytes.IndexByte(raw, ':'); i >= 0 {
+		if !isPort(raw[i+1:]) {
+			return nil, false
+		}
+		raw = raw[:i]
+	}
+	if n := len(raw); n > 0 && raw[n-1] == '.' {
+		raw = raw[:n-1]
+	}
+	if len(raw) == 0 || len(raw) > maxHost {
+		return nil, false
+	}
 	for i, c := range raw {
 		switch {
 		case c >= 'A' && c <= 'Z':
 			c += 'a' - 'A'
 		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '.', c == '_':
-		case c == ':':
-			if !isPort(raw[i+1:]) {
-				return nil, false
-			}
-			raw = raw[:0]
 		default:
 			return nil, false
 		}
-		if len(raw) == 0 {
-			break
-		}
-		if n == maxHost {
-			return nil, false
-		}
-		dst[n] = c
-		n++
+		dst[i] = c
 	}
-	if n > 0 && dst[n-1] == '.' {
-		n--
-	}
-	return dst[:n], n > 0
+	return dst[:len(raw)], true
 }
 
 func isPort(s []byte) bool {

@@ -31,6 +31,12 @@ type Config struct {
 	BodyBytes    int           // longest body, for postbacks
 }
 
+// Bounds of Config.HeaderBytes: what a browser sends must fit, and lengths of its pieces are kept in 16 bits.
+const (
+	minHeaderBytes = 1 << 10
+	maxHeaderBytes = 1<<16 - 1
+)
+
 // Default listens on all addresses, port 8080.
 func Default() Config {
 	return Config{
@@ -69,6 +75,9 @@ type Server struct {
 func NewServer(c Config, sink Sink, reg prometheus.Registerer, log *slog.Logger) (*Server, error) {
 	if c.Node > MaxNode {
 		return nil, fmt.Errorf("node number %d: 0 to %d are possible", c.Node, MaxNode)
+	}
+	if c.HeaderBytes < minHeaderBytes || c.HeaderBytes > maxHeaderBytes {
+		return nil, fmt.Errorf("header limit of %d bytes: %d to %d are possible", c.HeaderBytes, minHeaderBytes, maxHeaderBytes)
 	}
 	s := &Server{config: c, sink: sink, log: log, headers: newHeaders()}
 	s.table.Store(&Table{})
@@ -196,10 +205,13 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, sc *scratch) {
 	if status == 0 && string(h.Protocol()) != "HTTP/1.1" && string(h.Protocol()) != "HTTP/1.0" {
 		status = fasthttp.StatusHTTPVersionNotSupported
 	}
-	if status != 0 {
+	if status != 0 && !h.IsConnect() { // whose target is no path, and which is not answered anyway
 		s.metrics.count(outcomeBadRequest)
-		s.plain(ctx, status, "The request names no host of ours.\n")
+		s.plain(ctx, status, fasthttp.StatusMessage(status)+".\n")
 		ctx.SetConnectionClose()
+		return
+	}
+	if !s.admits(ctx, to.path) {
 		return
 	}
 	t := s.table.Load()
@@ -210,27 +222,12 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, sc *scratch) {
 		return
 	}
 	d := t.Domain(to.host)
-	conversion := hasPrefix(to.path, "/_/")
-	switch {
-	case h.IsGet(), h.IsHead():
-	case h.IsPost() && string(to.path) == "/_/postback":
-	case h.IsOptions():
-		s.metrics.count(outcomeMethod)
-		ctx.Response.SetStatusCode(fasthttp.StatusNoContent)
-		ctx.Response.Header.SetCanonical(s.headers.allow, []byte("GET, HEAD, OPTIONS"))
-		return
-	default:
-		s.metrics.count(outcomeMethod)
-		s.plain(ctx, fasthttp.StatusMethodNotAllowed, "Links answer GET and HEAD.\n")
-		ctx.Response.Header.SetCanonical(s.headers.allow, []byte("GET, HEAD, OPTIONS"))
-		return
-	}
 	switch {
 	case d == nil:
 		if !s.page(ctx, to.path) {
 			s.unknown(ctx, nil)
 		}
-	case conversion:
+	case hasPrefix(to.path, "/_/"):
 		s.convert(ctx, t, d, to)
 	case len(to.path) == 1:
 		s.home(ctx, d)
@@ -242,6 +239,27 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, sc *scratch) {
 			s.unknown(ctx, d)
 		}
 	}
+}
+
+// admits reports whether path answers the request's method. If not, the request has been answered.
+func (s *Server) admits(ctx *fasthttp.RequestCtx, path []byte) bool {
+	h := &ctx.Request.Header
+	postback := string(path) == "/_/postback"
+	if h.IsGet() || h.IsHead() && !postback || h.IsPost() && postback {
+		return true
+	}
+	s.metrics.count(outcomeMethod)
+	if h.IsOptions() {
+		ctx.Response.SetStatusCode(fasthttp.StatusNoContent)
+	} else {
+		s.plain(ctx, fasthttp.StatusMethodNotAllowed, "Links answer GET and HEAD, postbacks GET and POST.\n")
+	}
+	allow := "GET, HEAD, OPTIONS"
+	if postback {
+		allow = "GET, POST, OPTIONS"
+	}
+	ctx.Response.Header.SetCanonical(s.headers.allow, []byte(allow))
+	return false
 }
 
 // click records a request on a link and answers it.
