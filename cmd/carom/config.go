@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -19,6 +19,7 @@ import (
 type configFile struct {
 	path   string
 	values map[string]any
+	flags  []*kong.Flag // of the selected command, known once the first of them is resolved
 }
 
 // loadConfigFile is a kong.ConfigurationLoader.
@@ -30,7 +31,7 @@ func loadConfigFile(r io.Reader) (kong.Resolver, error) {
 	var raw map[string]any
 	err := yaml.NewDecoder(r).Decode(&raw)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("read configuration %s: %w", c.path, err)
+		return nil, fmt.Errorf("read configuration %s: %s", c.path, yaml.FormatError(err, false, false))
 	}
 	for key, value := range raw {
 		c.values[strings.ReplaceAll(key, "_", "-")] = value
@@ -38,26 +39,35 @@ func loadConfigFile(r io.Reader) (kong.Resolver, error) {
 	return c, nil
 }
 
-// Validate refuses keys that no flag of the command has.
-func (c *configFile) Validate(app *kong.Application) error {
-	known := map[string]bool{}
-	_ = kong.Visit(app, func(node kong.Visitable, next kong.Next) error {
-		if flag, ok := node.(*kong.Flag); ok {
-			known[flag.Name] = true
+// Validate refuses keys that no flag of the command has. It is called after Resolve.
+func (c *configFile) Validate(*kong.Application) error {
+	var known []string
+	for _, flag := range c.flags {
+		if configurable(flag) {
+			known = append(known, flag.Name)
 		}
-		return next(nil)
-	})
+	}
 	for _, key := range slices.Sorted(maps.Keys(c.values)) {
-		if !known[key] {
-			return fmt.Errorf("configuration %s: unknown key %q; the nearest known one is %q",
-				c.path, key, nearest(key, slices.Collect(maps.Keys(known))))
+		if !slices.Contains(known, key) {
+			return fmt.Errorf("configuration %s: unknown key %q; the nearest known one is %q", c.path, key, nearest(key, known))
 		}
 	}
 	return nil
 }
 
-// Resolve returns the file's value of a flag, nil where it has none.
-func (c *configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+// configurable tells the settings of a command from the flags that only ask something of it.
+func configurable(flag *kong.Flag) bool {
+	return !slices.Contains([]string{"help", "config", "print-config"}, flag.Name)
+}
+
+// Resolve returns the file's value of a flag, nil where it has none or the environment has one, which wins.
+func (c *configFile) Resolve(command *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	c.flags = command.Flags()
+	for _, name := range flag.Envs {
+		if _, ok := os.LookupEnv(name); ok {
+			return nil, nil
+		}
+	}
 	value := c.values[flag.Name]
 	if list, ok := value.([]any); ok { // kong splits a string of commas itself
 		parts := make([]string, len(list))
@@ -73,10 +83,9 @@ func (c *configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (an
 func printConfig(w io.Writer, command *kong.Context) error {
 	effective := yaml.MapSlice{}
 	for _, flag := range command.Flags() {
-		if flag.Name == "help" || flag.Name == "config" || flag.Name == "print-config" {
-			continue
+		if configurable(flag) {
+			effective = append(effective, yaml.MapItem{Key: flag.Name, Value: masked(command.FlagValue(flag))})
 		}
-		effective = append(effective, yaml.MapItem{Key: flag.Name, Value: masked(command.FlagValue(flag))})
 	}
 	out, err := yaml.Marshal(effective)
 	if err != nil {
@@ -86,16 +95,14 @@ func printConfig(w io.Writer, command *kong.Context) error {
 	return err
 }
 
+// dsnPassword is what stands between a user and the last @, also where the rest is no URL.
+var dsnPassword = regexp.MustCompile(`(://[^:/@]*:).*@`)
+
 // masked hides the password of a DSN.
 func masked(value any) any {
 	switch v := value.(type) {
 	case string:
-		if u, err := url.Parse(v); err == nil && u.User != nil {
-			if _, has := u.User.Password(); has {
-				return strings.Replace(u.Redacted(), "xxxxx", "***", 1)
-			}
-		}
-		return v
+		return dsnPassword.ReplaceAllString(v, "${1}***@")
 	case fmt.Stringer:
 		return v.String()
 	}

@@ -50,7 +50,7 @@ func (c *serveCommand) Run(ctx context.Context, command *kong.Context, log *slog
 	reg := newRegistry()
 	node, err := newEdge(config, reg, log)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	ops := newAdmin(reg, node.ready, c.Pprof, log)
 	if err := ops.listen(c.Admin); err != nil {
