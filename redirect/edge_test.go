@@ -2,6 +2,7 @@ package redirect
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -29,9 +30,10 @@ import (
 // Glow's signing keys: slot 0 verifies, slot 1 is active, slot 2 is retired, slot 3 was never made.
 type edge struct {
 	*clickSink
-	server  *Server
-	builder *Builder
-	log     *strings.Builder
+	server   *Server
+	registry *prometheus.Registry
+	builder  *Builder
+	log      *strings.Builder
 }
 
 var edgeNow = time.Date(2026, 5, 28, 12, 0, 0, 123e6, time.UTC)
@@ -144,14 +146,14 @@ func edgeBuilder(t testing.TB) *Builder {
 // newEdge starts an edge; options change its configuration.
 func newEdge(t testing.TB, options ...func(*Config)) *edge {
 	t.Helper()
-	e := &edge{clickSink: &clickSink{}, builder: edgeBuilder(t), log: &strings.Builder{}}
+	e := &edge{clickSink: &clickSink{}, registry: prometheus.NewRegistry(), builder: edgeBuilder(t), log: &strings.Builder{}}
 	c := Default()
 	c.Listen, c.Node = "127.0.0.1:0", 9
 	for _, change := range options {
 		change(&c)
 	}
 	var err error
-	e.server, err = NewServer(c, e.clickSink, prometheus.NewRegistry(), slog.New(slog.NewTextHandler(e.log, nil)))
+	e.server, err = NewServer(c, e.clickSink, e.registry, slog.New(slog.NewTextHandler(e.log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,11 +163,33 @@ func newEdge(t testing.TB, options ...func(*Config)) *edge {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := e.server.Stop(t.Context()); err != nil && t.Context().Err() == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := e.server.Stop(ctx); err != nil {
 			t.Error(err)
 		}
 	})
 	return e
+}
+
+// series are the values of all metrics by name and labels; of a histogram the count.
+func (e *edge) series(t testing.TB) map[string]float64 {
+	t.Helper()
+	families, err := e.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name := f.GetName()
+			for _, l := range m.GetLabel() {
+				name += fmt.Sprintf("{%s=%q}", l.GetName(), l.GetValue())
+			}
+			values[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return values
 }
 
 // clickSink remembers copies of what it was given. A test may set onPut to interfere.

@@ -61,7 +61,7 @@ type Server struct {
 	metrics  *metrics
 	headers  headers
 	http     *fasthttp.Server
-	listener net.Listener
+	listener *patientListener
 
 	table    atomic.Pointer[Table] // handlers load it once a request; the source stores
 	fresh    atomic.Int64          // Unix nanoseconds when the table was last known to be complete
@@ -127,9 +127,9 @@ func (s *Server) Start() error {
 	if err != nil {
 		return fmt.Errorf("listen for redirects on %s: %w", s.config.Listen, err)
 	}
-	s.listener = l
+	s.listener = &patientListener{Listener: l, errors: &s.metrics.accepts}
 	go func() {
-		if err := s.http.Serve(&patientListener{Listener: l, errors: &s.metrics.accepts}); err != nil {
+		if err := s.http.Serve(s.listener); err != nil {
 			s.log.Error("public listener ended", "error", err)
 		}
 	}()
@@ -141,7 +141,11 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // Stop refuses new connections, closes idle ones and waits for requests under way until ctx ends.
 func (s *Server) Stop(ctx context.Context) error {
-	if err := s.http.ShutdownWithContext(ctx); err != nil {
+	err := s.http.ShutdownWithContext(ctx)
+	if s.listener != nil {
+		err = errors.Join(err, s.listener.Close()) // an accept loop that had not begun yet was not known to the shutdown
+	}
+	if err != nil {
 		return fmt.Errorf("shut down public listener: %w", err)
 	}
 	return nil
@@ -163,6 +167,14 @@ func (l *patientListener) Accept() (net.Conn, error) {
 		l.errors.Add(1)
 		time.Sleep(wait)
 	}
+}
+
+// Close may be called again.
+func (l *patientListener) Close() error {
+	if err := l.Listener.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // refuse answers what fasthttp could not read as a request.
