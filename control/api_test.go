@@ -46,8 +46,15 @@ func client(t *testing.T, server, token string) *control.Client {
 	return c
 }
 
-// get asks with a token and returns status, headers and body.
-func get(t *testing.T, method, address, token, body string) (*http.Response, string) {
+// An answer is what an HTTP request came to.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// ask sends a request with a token and a JSON body; either may be empty.
+func ask(t *testing.T, method, address, token, body string) answer {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
 	if err != nil {
@@ -68,7 +75,7 @@ func get(t *testing.T, method, address, token, body string) (*http.Response, str
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response, string(text)
+	return answer{response.StatusCode, response.Header, string(text)}
 }
 
 // twoBrands imports two brands with the same campaign and link keys, and one creator.
@@ -201,15 +208,15 @@ func TestAPIRefusals(t *testing.T) {
 		{"the active signing key", "POST", "/keys/retire", admin, `{"brand":"acme","kind":"code","key_id":"0"}`, 409, "rotate first"},
 		{"a key that is not there", "POST", "/keys/retire", admin, `{"brand":"acme","kind":"code","key_id":"3"}`, 404, "not found"},
 	} {
-		response, body := get(t, c.method, server+c.path, c.token, c.body)
-		if response.StatusCode != c.status || !strings.Contains(body, c.says) {
-			t.Errorf("%s: %d %s, want %d …%s…", c.why, response.StatusCode, body, c.status, c.says)
+		got := ask(t, c.method, server+c.path, c.token, c.body)
+		if got.status != c.status || !strings.Contains(got.body, c.says) {
+			t.Errorf("%s: %d %s, want %d …%s…", c.why, got.status, got.body, c.status, c.says)
 		}
-		if kind := response.Header.Get("Content-Type"); kind != "application/problem+json" {
+		if kind := got.header.Get("Content-Type"); kind != "application/problem+json" {
 			t.Errorf("%s: content type %s", c.why, kind)
 		}
 		for _, token := range []string{admin, editor, analyst, acmeAdmin, secret} {
-			if strings.Contains(body, token) {
+			if strings.Contains(got.body, token) {
 				t.Errorf("%s: the answer shows a token", c.why)
 			}
 		}
@@ -247,16 +254,16 @@ func TestGuessingTokensIsSlowedDown(t *testing.T) {
 	token := w.token(control.Analyst)
 	limited := 0
 	for range 20 {
-		if response, _ := get(t, "GET", server+"/links", "carom_00000000_guess", ""); response.StatusCode == 429 {
+		if ask(t, "GET", server+"/links", "carom_00000000_guess", "").status == http.StatusTooManyRequests {
 			limited++
 		}
 	}
 	if limited != 10 {
 		t.Errorf("%d of 20 guesses refused unread, want 10", limited)
 	}
-	response, _ := get(t, "GET", server+"/links", token, "")
-	if response.StatusCode != 429 || response.Header.Get("Retry-After") != "60" {
-		t.Errorf("a right token in between: %d, Retry-After %q", response.StatusCode, response.Header.Get("Retry-After"))
+	got := ask(t, "GET", server+"/links", token, "")
+	if got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") != "60" {
+		t.Errorf("a right token in between: %d, Retry-After %q", got.status, got.header.Get("Retry-After"))
 	}
 }
 
@@ -353,13 +360,13 @@ func TestDisableAndEnable(t *testing.T) {
 
 func TestOpenAPIDescribesEveryOperation(t *testing.T) {
 	w := newWorld(t)
-	response, body := get(t, "GET", w.serve()+"/api/v1/openapi.json", "", "")
+	got := ask(t, "GET", w.serve()+"/api/v1/openapi.json", "", "")
 	var description struct {
 		OpenAPI string                    `json:"openapi"`
 		Paths   map[string]map[string]any `json:"paths"`
 	}
-	if err := json.Unmarshal([]byte(body), &description); err != nil || response.StatusCode != 200 {
-		t.Fatalf("%d, %v", response.StatusCode, err)
+	if err := json.Unmarshal([]byte(got.body), &description); err != nil || got.status != http.StatusOK {
+		t.Fatalf("%d, %v", got.status, err)
 	}
 	var paths []string
 	for path := range description.Paths {

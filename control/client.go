@@ -73,7 +73,7 @@ func (c *Client) ImportFile(ctx context.Context, kind string, file io.Reader, pr
 	var done Progress
 	for {
 		part, err := in.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			sortRejects(result.Rejected)
 			return result, nil
 		}

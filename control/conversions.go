@@ -154,7 +154,7 @@ func (k *conversionImport) click(text string) (redirect.Click, error) {
 
 func (k *conversionImport) find(rec record) (conversionRow, string, bool, error) {
 	row := conversionRow{Received: k.now, Source: "import", Signed: true}
-	for _, read := range []func(*conversionRow, record) error{k.setTime, k.attribute, k.setAmount, k.setTexts} {
+	for _, read := range []func(*conversionRow, record) error{k.setTexts, k.setTime, k.attribute, k.setAmount} {
 		if err := read(&row, rec); err != nil {
 			return row, "", false, err
 		}
@@ -211,11 +211,15 @@ func (k *conversionImport) clickedLink(row *conversionRow) (linkRef, error) {
 		return linkRef{}, refuse("click_id", "is %s", redirect.ErrClickID)
 	}
 	row.ClickTS = click.Time()
-	window := time.Duration(brand.AttributionDays) * 24 * time.Hour
-	switch {
-	case row.TS.Before(row.ClickTS.Add(-conversionGrace)):
+	if row.TS.Before(row.ClickTS.Add(-conversionGrace)) {
 		return linkRef{}, refuse("ts", "is earlier than the click, %s", row.ClickTS.Format(time.RFC3339))
-	case row.TS.After(row.ClickTS.Add(window)):
+	}
+	if row.TS.Before(row.ClickTS) { // by a clock that is behind
+		row.TS = row.ClickTS
+	}
+	window := time.Duration(brand.AttributionDays) * 24 * time.Hour
+	takesBack := row.Event == refundEvent || row.Status == "rejected" // and is never too late
+	if row.TS.After(row.ClickTS.Add(window)) && !takesBack {
 		return linkRef{}, refuse("click_id", "is of %s: the brand attributes for %d days", row.ClickTS.Format(time.RFC3339), brand.AttributionDays)
 	}
 	return link, nil
@@ -223,7 +227,10 @@ func (k *conversionImport) clickedLink(row *conversionRow) (linkRef, error) {
 
 func (k *conversionImport) setAmount(row *conversionRow, rec record) (err error) {
 	amount, currency := rec.cell("amount"), rec.cell("currency")
-	if amount != "" && currency == "" {
+	switch {
+	case amount == "" && (row.Event == defaultEvent || row.Event == refundEvent):
+		return refuse("amount", "is required by a %s, be it 0", row.Event)
+	case amount != "" && currency == "":
 		return refuse("currency", "is required with an amount")
 	}
 	if row.Currency, err = k.cat.currency(row.BrandID, currency); err != nil {

@@ -91,6 +91,7 @@ func TestConversionsAreRejected(t *testing.T) {
 		{"an exponent", recent + ",,t1,,1e3,EUR,,,", "amount", "plain decimal number"},
 		{"too large", recent + ",,t1,,1000000000000,EUR,,,", "amount", "12 digits before the point"},
 		{"too precise", recent + ",,t1,,1.001,EUR,,,", "amount", "EUR has 2"},
+		{"a sale of no amount", recent + ",,t1,,,EUR,,,", "amount", "is required by a sale"},
 		{"no currency", recent + ",,t1,,1,,,,", "currency", "is required with an amount"},
 		{"another currency", recent + ",,t1,,1,USD,,,", "currency", "must be EUR, the brand's currency"},
 		{"an unknown status", recent + ",,t1,,1,EUR,,paid,", "status", "must be one of pending, approved, rejected"},
@@ -101,12 +102,16 @@ func TestConversionsAreRejected(t *testing.T) {
 			t.Errorf("%s: %+v, want %s …%s…", c.why, got, c.column, c.reason)
 		}
 	}
+	late := w.run(acme, "conversions", csv(header, old+",,t1,,1,EUR,,rejected,", old+",,t2,refund,1,EUR,,,t1"))
+	if countsOf(late) != (counts{created: 2}) {
+		t.Errorf("what takes money back is never too late: %+v", late)
+	}
 	got := w.run(control.LocalScope(), "conversions", csv(header, ",BOTH,t1,,,,,,"))
 	if len(got.Rejected) != 1 || !strings.Contains(got.Rejected[0].Reason, "is ambiguous: brands acme, other") {
 		t.Errorf("a coupon of two brands: %+v", got)
 	}
-	if n := one[uint64](w, "SELECT count() FROM conversions"); n != 0 {
-		t.Errorf("%d conversions stored of none that was accepted", n)
+	if n := one[uint64](w, "SELECT count() FROM conversions"); n != 2 {
+		t.Errorf("%d conversions stored of 2 that were accepted", n)
 	}
 }
 

@@ -29,7 +29,7 @@ type header struct {
 
 // readHeader checks the first record of a file, err being that of reading it. The error is ErrHeader.
 func (l layout) readHeader(names []string, err error) (*header, error) {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%w: it is empty; a %s file begins with a header line", ErrHeader, l.kind)
 	}
 	if err != nil {
@@ -108,7 +108,7 @@ const byteOrderMark = "\ufeff"
 func skipMark(r io.Reader) io.Reader {
 	b := bufio.NewReader(r)
 	if start, _ := b.Peek(len(byteOrderMark)); string(start) == byteOrderMark {
-		b.Discard(len(byteOrderMark))
+		_, _ = b.Discard(len(byteOrderMark)) // they have just been peeked at
 	}
 	return b
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -25,7 +26,7 @@ func readAll(t *testing.T, file string, l layout, firstLine int) (reads []read, 
 	for {
 		rec, bad, err := in.next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return reads, true
 		case err != nil:
 			t.Fatal(err)
@@ -97,7 +98,7 @@ func FuzzCutter(f *testing.F) {
 		repeated := map[int]bool{}
 		for {
 			part, err := in.next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {

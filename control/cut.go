@@ -88,9 +88,9 @@ func (c *cutter) next() (part, error) {
 		cells, err := c.csv.Read()
 		var syntax *csv.ParseError
 		switch {
-		case err == io.EOF && p.records+len(p.repeats) == 0:
+		case errors.Is(err, io.EOF) && p.records+len(p.repeats) == 0:
 			return p, io.EOF
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return p, nil
 		case err != nil && !errors.As(err, &syntax):
 			return p, fmt.Errorf("read the file: %w", err)

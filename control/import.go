@@ -125,7 +125,7 @@ func (c *Control) importCSV(ctx context.Context, kind string, file io.Reader, sc
 	for end := false; !end; {
 		rec, bad, err := in.next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			end = true
 		case err != nil:
 			return result, fmt.Errorf("read %s: %w", kind, err)

@@ -65,10 +65,16 @@ func TestImportCreatesUpdatesClearsAndKeeps(t *testing.T) {
 		{"the same line", header, basics + "lena-1,lena10,12.50,2026-12-31,true,reel", counts{unchanged: 1}, first},
 		{"the same values, written otherwise", header, basics + "lena-1,Lena10,12.5,2026-12-31T01:00:00+01:00,yes,reel", counts{unchanged: 1}, first},
 		{"columns left out keep their values", "link,domain,campaign,influencer", strings.TrimSuffix(basics, ","), counts{unchanged: 1}, first},
-		{"one column changes", "fee,link,domain,campaign,influencer", "13," + strings.TrimSuffix(basics, ","), counts{updated: 1},
-			stored{"lena-1", "LENA10", "13", "reel", "2026-12-31 00:00:00", "true"}},
-		{"empty cells clear or set the default", header, basics + ",,,,,", counts{updated: 1},
-			stored{"", "", "0", "", "1970-01-01 00:00:00", "true"}},
+		{
+			"one column changes", "fee,link,domain,campaign,influencer", "13," + strings.TrimSuffix(basics, ","),
+			counts{updated: 1},
+			stored{"lena-1", "LENA10", "13", "reel", "2026-12-31 00:00:00", "true"},
+		},
+		{
+			"empty cells clear or set the default", header, basics + ",,,,,",
+			counts{updated: 1},
+			stored{"", "", "0", "", "1970-01-01 00:00:00", "true"},
+		},
 		{"disabled", header, basics + ",,,,false,", counts{updated: 1}, stored{"", "", "0", "", "1970-01-01 00:00:00", "false"}},
 	} {
 		got := w.run(control.LocalScope(), "links", csv(step.header, step.row))
@@ -191,8 +197,10 @@ func TestImportRejectsLines(t *testing.T) {
 		{link + "fee", "a,go.acme.example,boots,lena,NaN", "fee", "plain decimal number"},
 		{link + "fee", "a,go.acme.example,boots,lena,1e9", "fee", "plain decimal number"},
 		{link + "currency", "a,go.acme.example,boots,lena,USD", "currency", "must be EUR"},
-		{link + "content_format", "a,go.acme.example,boots,lena,podcast", "content_format",
-			"must be one of carousel, image, reel, video, story, live, post"},
+		{
+			link + "content_format", "a,go.acme.example,boots,lena,podcast", "content_format",
+			"must be one of carousel, image, reel, video, story, live, post",
+		},
 		{link + "deal", "a,go.acme.example,boots,lena,gift", "deal", "must be one of paid, barter, affiliate"},
 		{link + "rules", "a,go.acme.example,boots,lena,geo=DE", "rules", "does not evaluate"},
 		{link + "expires", "a,go.acme.example,boots,lena,2020-01-01", "expires", "later than starts"},

@@ -23,6 +23,8 @@ func TestExportImportedAgainChangesNothing(t *testing.T) {
 	round := 0
 	rapid.Check(t, func(t *rapid.T) {
 		round++
+		creator := fmt.Sprintf("creator-%d", round) // keeps the export to this round's links
+		w.load("influencers", "influencer,name", creator+",Name")
 		lines := []string{"link,domain,campaign,influencer,slug,enabled,expires,coupon,fee"}
 		for i := range rapid.IntRange(1, 30).Draw(t, "links") {
 			slug := ""
@@ -33,7 +35,7 @@ func TestExportImportedAgainChangesNothing(t *testing.T) {
 				fmt.Sprintf("%s.%d.%d", rapid.StringMatching(`[A-Za-z0-9][A-Za-z0-9._-]{0,20}`).Draw(t, "key"), round, i),
 				rapid.SampledFrom([]string{"go.acme.example", "GO.acme.example."}).Draw(t, "host"),
 				rapid.SampledFrom([]string{"boots", "tents"}).Draw(t, "campaign"),
-				rapid.SampledFrom([]string{"lena", "tom"}).Draw(t, "influencer"),
+				creator,
 				slug,
 				rapid.SampledFrom([]string{"", "true", "no"}).Draw(t, "enabled"),
 				rapid.SampledFrom([]string{"", "2030-05-06", "2031-01-01T10:20:30+05:30"}).Draw(t, "expires"),
@@ -48,11 +50,11 @@ func TestExportImportedAgainChangesNothing(t *testing.T) {
 		before := one[uint64](w, "SELECT sum(cityHash64(*)) FROM links")
 
 		var export bytes.Buffer
-		if err := c.Export(w.t.Context(), control.LinkFilter{}, "csv", &export); err != nil {
+		if err := c.Export(w.t.Context(), control.LinkFilter{Influencer: creator}, "csv", &export); err != nil {
 			t.Fatal(err)
 		}
 		again, err := w.ImportCSV(w.t.Context(), "links", strings.NewReader(pick(t, export.String(), exportedColumns)), control.LocalScope())
-		if err != nil || again.Created+again.Updated+len(again.Rejected) != 0 || again.Unchanged < first.Created {
+		if err != nil || again.Created+again.Updated+len(again.Rejected) != 0 || again.Unchanged != first.Created {
 			t.Fatalf("export imported again: %+v, %v", again, err)
 		}
 		if after := one[uint64](w, "SELECT sum(cityHash64(*)) FROM links"); after != before {
@@ -71,14 +73,16 @@ func pick(t *rapid.T, file string, columns []string) string {
 	slices.Reverse(rows)
 	var out bytes.Buffer
 	w := encoding.NewWriter(&out)
-	w.Write(columns)
+	lines := [][]string{columns}
 	for _, row := range rows {
 		var cells []string
 		for _, column := range columns {
 			cells = append(cells, row[slices.Index(header, column)])
 		}
-		w.Write(cells)
+		lines = append(lines, cells)
 	}
-	w.Flush()
+	if err := w.WriteAll(lines); err != nil {
+		t.Fatal(err)
+	}
 	return out.String()
 }

@@ -36,7 +36,8 @@ func (c *Control) registerTokens(api huma.API) {
 	huma.Register(api, operation("revoke-token", http.MethodDelete, "/tokens/{token}", Admin, "Make a token worthless at once"),
 		func(ctx context.Context, in *struct {
 			Token string `path:"token" doc:"id of the token"`
-		}) (*struct{}, error) {
+		},
+		) (*struct{}, error) {
 			return nil, c.problem(c.RevokeToken(ctx, ScopeOf(ctx), in.Token))
 		})
 }

@@ -116,8 +116,8 @@ func TestImportCommand(t *testing.T) {
 		t.Errorf("rejects of the file before are left: %v", err)
 	}
 
-	header := c.file("header.csv", "brand,nmae,currency\nx,X,EUR\n")
-	if got := c.carom("import", "brands", header); got.code != exitFailed || !strings.Contains(got.errOut, `unknown column "nmae" in brands; did you mean "name"?`) {
+	header := c.file("header.csv", "brand,title,currency\nx,X,EUR\n")
+	if got := c.carom("import", "brands", header); got.code != exitFailed || !strings.Contains(got.errOut, `unknown column "title" in brands; did you mean "name"?`) {
 		t.Errorf("a wrong header: %+v", got)
 	}
 	if got := c.carom("import", "clicks", good); got.code != exitUsage {
