@@ -5,4 +5,14 @@
 // process, under one lock. Follow an import: api.go takes a file, csv.go reads its lines, import.go turns them into rows with
 // the columns that one file per kind lists (brands.go … links.go), number.go numbers the new rows, version.go gives
 // the chunk its version, store.go writes it. Edges poll the tables for higher versions and never talk to control.
+//
+// What the cells of an import file mean, beside what their names say:
+//
+//   - keys that people write have 1 to 64 letters, digits, dots, dashes and underscores, a letter or digit first; creators and
+//     hosts are known to all brands, campaigns and links to theirs
+//   - a time is RFC 3339, or a day, which means its first moment in UTC; ends and expires are the first moment that is out
+//   - true, yes and 1 are true, false, no and 0 false, in any case
+//   - coupons are kept and compared in upper case: shops report them as their customers typed them
+//   - money is in the brand's currency, with no more decimals than that has
+//   - commission rules are told apart by campaign, creator, tier, event, start and what they pay for (an event, a click, once)
 package control

@@ -36,7 +36,7 @@ func (c *Control) SetEnabled(ctx context.Context, scope Scope, target Target, en
 }
 
 func (c *Control) enableLink(ctx context.Context, scope Scope, target Target, enabled bool) error {
-	row, err := c.linkRow(ctx, c.catalog.Load(), scope, target.Brand, target.Link)
+	row, err := c.linkRow(ctx, scope, target.Brand, target.Link)
 	if err != nil || row.Enabled == enabled {
 		return err
 	}

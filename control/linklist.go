@@ -28,8 +28,7 @@ func (c *Control) Links(ctx context.Context, scope Scope, filter LinkFilter, cur
 	if err != nil {
 		return nil, "", err
 	}
-	cat := c.catalog.Load()
-	where, args, err := cat.linksWhere(scope, filter)
+	where, args, err := c.catalog.Load().linksWhere(scope, filter)
 	if err != nil {
 		return nil, "", err
 	}
@@ -43,7 +42,7 @@ func (c *Control) Links(ctx context.Context, scope Scope, filter LinkFilter, cur
 		rows = rows[:limit]
 		next = formatCursor(rows[limit-1].LinkID)
 	}
-	view := c.newLinkView(cat)
+	view := c.newLinkView()
 	links := make([]Link, len(rows))
 	for i := range rows {
 		if links[i], err = view.link(&rows[i]); err != nil {
@@ -88,8 +87,7 @@ func parseCursor(cursor string) (uint32, error) {
 
 // EachLink calls do for every link that filter chooses, in the order of their numbers, without holding them in memory.
 func (c *Control) EachLink(ctx context.Context, scope Scope, filter LinkFilter, do func(Link) error) error {
-	cat := c.catalog.Load()
-	where, args, err := cat.linksWhere(scope, filter)
+	where, args, err := c.catalog.Load().linksWhere(scope, filter)
 	if err != nil {
 		return err
 	}
@@ -98,7 +96,7 @@ func (c *Control) EachLink(ctx context.Context, scope Scope, filter LinkFilter, 
 		return fmt.Errorf("read links: %w", err)
 	}
 	defer rows.Close()
-	view := c.newLinkView(cat)
+	view := c.newLinkView()
 	for rows.Next() {
 		var row linkRow
 		if err := rows.ScanStruct(&row); err != nil {
@@ -117,17 +115,16 @@ func (c *Control) EachLink(ctx context.Context, scope Scope, filter LinkFilter, 
 
 // Link returns the link with this key. brand may be empty where the key is that of one brand only.
 func (c *Control) Link(ctx context.Context, scope Scope, brand, key string) (LinkDetail, error) {
-	cat := c.catalog.Load()
-	row, err := c.linkRow(ctx, cat, scope, brand, key)
+	row, err := c.linkRow(ctx, scope, brand, key)
 	if err != nil {
 		return LinkDetail{}, err
 	}
-	return c.newLinkView(cat).detail(row)
+	return c.newLinkView().detail(row)
 }
 
 // linkRow finds the row of the link with this key; ErrNotFound and ErrAmbiguous as they say.
-func (c *Control) linkRow(ctx context.Context, cat *catalog, scope Scope, brand, key string) (*linkRow, error) {
-	where, args, err := cat.linksWhere(scope, LinkFilter{Brand: brand})
+func (c *Control) linkRow(ctx context.Context, scope Scope, brand, key string) (*linkRow, error) {
+	where, args, err := c.catalog.Load().linksWhere(scope, LinkFilter{Brand: brand})
 	if err != nil {
 		return nil, err
 	}

@@ -60,8 +60,9 @@ type signer struct {
 	slot   uint8
 }
 
-func (c *Control) newLinkView(cat *catalog) *linkView {
-	return &linkView{c, cat, map[signer]*redirect.CodeKey{}}
+// newLinkView is called when the rows are at hand: a catalogue from before may lack what the newest of them refer to.
+func (c *Control) newLinkView() *linkView {
+	return &linkView{c, c.catalog.Load(), map[signer]*redirect.CodeKey{}}
 }
 
 // key derives the key that has minted codes of a slot for a domain; nil when it is retired.
