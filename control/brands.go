@@ -47,6 +47,7 @@ func (k *brandImport) columns() []column[brandRow] {
 		value("timezone", func(b *brandRow) *string { return &b.Timezone }, equal, parseZone),
 		count("attribution_days", 1, maxDays, defaultDays, func(b *brandRow) *uint16 { return &b.AttributionDays }),
 		count("hold_days", 0, maxDays, defaultDays, func(b *brandRow) *uint16 { return &b.HoldDays }),
+		flag("unsigned_pixel", false, func(b *brandRow) *bool { return &b.UnsignedPixel }),
 	}
 }
 
