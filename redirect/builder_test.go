@@ -1,0 +1,383 @@
+package redirect
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"carom/ingest"
+)
+
+// The world of the model test is small, so that links meet: in a page, at its borders, over a slug.
+var (
+	modelNumbers = []uint32{1, 2, 3, pageLinks - 1, pageLinks, pageLinks + 1, 2 * pageLinks, 9*pageLinks + 7}
+	modelSlugs   = []string{"", "", "alpha", "beta", "gamma"}
+)
+
+// modelLink is what a test expects of a link: the plain truth, without records and pages.
+type modelLink struct {
+	row         LinkRow
+	destination string // of the campaign, as it is now
+	enabled     bool
+}
+
+// A model is the reference data as a map, and the way changes reach a builder.
+type model struct {
+	links        map[uint32]LinkRow
+	destinations map[uint32]string // by campaign; a campaign without one is unknown
+	builder      *Builder
+}
+
+func newModel() *model {
+	b := NewBuilder()
+	for id := uint32(1); id <= 2; id++ {
+		b.SetBrand(Brand{ID: id, Key: fmt.Sprintf("brand%d", id)})
+		b.SetKey(KeyRow{Brand: id, Kind: KeyCode, ID: "0", Secret: modelSecret(id), Active: true})
+	}
+	for id := uint32(1); id <= 3; id++ {
+		b.SetDomain(DomainRow{ID: id, Host: modelHost(id), Brand: (id + 1) / 2})
+	}
+	b.SetInfluencer(Influencer{ID: 1, Key: "mia", Tier: ingest.TierMid, Enabled: true})
+	return &model{links: map[uint32]LinkRow{}, destinations: map[uint32]string{}, builder: b}
+}
+
+func modelSecret(brand uint32) []byte { return fmt.Appendf(nil, "secret of brand %d", brand) }
+func modelHost(domain uint32) string  { return fmt.Sprintf("d%d.test", domain) }
+
+// change makes one change and adds the numbers of the links that the builder has to be given again.
+func (m *model) change(t *rapid.T, touched map[uint32]bool) {
+	number := rapid.SampledFrom(modelNumbers).Draw(t, "number")
+	switch rapid.IntRange(0, 9).Draw(t, "change") {
+	case 0:
+		if row, ok := m.links[number]; ok {
+			row.Deleted = true
+			m.links[number] = row
+			touched[number] = true
+		}
+	case 1:
+		id := uint32(rapid.IntRange(1, 3).Draw(t, "campaign"))
+		m.destinations[id] = fmt.Sprintf("https://shop.example/%d/%d", id, rapid.IntRange(0, 99).Draw(t, "version"))
+		m.builder.SetCampaign(Campaign{ID: id, Key: "c", Brand: 1, Destination: m.destinations[id], ClickIDParam: "click_id", Enabled: true})
+		for n, row := range m.links {
+			touched[n] = touched[n] || row.Campaign == id
+		}
+	default:
+		domain := uint32(rapid.IntRange(1, 3).Draw(t, "domain"))
+		if old, ok := m.links[number]; ok {
+			domain = old.Domain // never changes
+		}
+		row := LinkRow{
+			ID: number, Brand: (domain + 1) / 2, Campaign: uint32(rapid.IntRange(1, 3).Draw(t, "campaign")), Influencer: 1, Domain: domain,
+			Slug:        rapid.SampledFrom(modelSlugs).Draw(t, "slug"),
+			Destination: rapid.SampledFrom([]string{"", "", "https://own.example/?a=1&b=2#c", "javascript:alert(1)"}).Draw(t, "destination"),
+			Fallback:    rapid.SampledFrom([]string{"", "https://own.example/over"}).Draw(t, "fallback"),
+			Enabled:     rapid.Bool().Draw(t, "enabled"),
+		}
+		for n, other := range m.links { // control lets one live link have a slug: the new owner takes it
+			if n != number && row.Slug != "" && other.Domain == domain && other.Slug == row.Slug && !other.Deleted {
+				other.Slug = ""
+				m.links[n] = other
+				touched[n] = true
+			}
+		}
+		m.links[number] = row
+		touched[number] = true
+	}
+}
+
+// served is what a table of the model's state must answer.
+func (m *model) served() map[uint32]modelLink {
+	served := map[uint32]modelLink{}
+	for number, row := range m.links {
+		campaign, known := m.destinations[row.Campaign]
+		if row.Deleted || !known || strings.HasPrefix(row.Destination, "javascript") {
+			continue
+		}
+		if row.Destination != "" {
+			campaign = row.Destination
+		}
+		served[number] = modelLink{row, campaign, row.Enabled}
+	}
+	return served
+}
+
+// give hands changed links to the builder in any order.
+func (m *model) give(t *rapid.T, touched map[uint32]bool) {
+	numbers := slices.DeleteFunc(slices.Sorted(maps.Keys(touched)), func(n uint32) bool { return !touched[n] })
+	if len(numbers) > 1 {
+		numbers = rapid.Permutation(numbers).Draw(t, "order")
+	}
+	served := m.served()
+	for _, n := range numbers {
+		row, err := m.links[n], m.builder.SetLink(m.links[n])
+		_, ok := served[n]
+		if (err == nil) != (ok || row.Deleted) {
+			t.Fatalf("SetLink(%+v): %v", row, err)
+		}
+		if err != nil && !errors.Is(err, ErrReference) && !errors.Is(err, ErrDestination) {
+			t.Fatalf("SetLink(%+v) fails with %v", row, err)
+		}
+	}
+}
+
+// compare asks the table for every number and slug on every domain.
+func compare(t *rapid.T, when string, table *Table, want map[uint32]modelLink) {
+	if table.Links() != len(want) {
+		t.Fatalf("%s: %d links, want %d", when, table.Links(), len(want))
+	}
+	for domain := uint32(1); domain <= 3; domain++ {
+		d := table.Domain([]byte(modelHost(domain)))
+		key := NewCodeKey(modelSecret(d.Brand.ID), d.Host)
+		for _, number := range append([]uint32{0, 4, 100 * pageLinks, MaxLink}, modelNumbers...) {
+			l, ok := table.resolve(d, append([]byte{'/'}, key.AppendCode(nil, 0, number)...))
+			link, known := want[number]
+			if known = known && link.row.Domain == domain; ok != known {
+				t.Fatalf("%s: code of link %d on domain %d resolves: %v, want %v", when, number, domain, ok, known)
+			}
+			if ok {
+				compareLink(t, when, table, l, number, link)
+			}
+		}
+		for _, slug := range modelSlugs[2:] {
+			l, ok := table.resolve(d, []byte("/"+slug))
+			var owner uint32
+			for number, link := range want {
+				if link.row.Domain == domain && link.row.Slug == slug {
+					owner = number
+				}
+			}
+			if ok != (owner != 0) || ok && l.number != owner {
+				t.Fatalf("%s: slug %q on domain %d is link %d (%v), want %d", when, slug, domain, l.number, ok, owner)
+			}
+			if ok {
+				compareLink(t, when, table, l, owner, want[owner])
+			}
+		}
+	}
+}
+
+func compareLink(t *rapid.T, when string, table *Table, l resolved, number uint32, want modelLink) {
+	prefix, clickParam, fragment := l.record.location()
+	destination, wantFragment, _ := strings.Cut(want.destination, "#")
+	wantNames := []string{"click_id"}
+	if strings.Contains(destination, "?") {
+		destination += "&"
+		wantNames = append(wantNames, "a", "b")
+	} else {
+		destination += "?"
+	}
+	if wantFragment != "" {
+		wantFragment = "#" + wantFragment
+	}
+	slug, fallback := l.record.slugAndFallback()
+	if l.number != number || string(prefix) != destination || string(fragment) != wantFragment || string(clickParam) != "click_id=" ||
+		string(slug) != want.row.Slug || string(fallback) != want.row.Fallback || l.record.campaign() != want.row.Campaign ||
+		l.record.brand() != want.row.Brand || l.record.influencer() != 1 || l.record.tier() != ingest.TierMid ||
+		(l.record.state(1000) == 0) != want.enabled || string(table.names[l.record.names()]) != string(packNames(wantNames)) ||
+		l.record.queryOffset() != strings.IndexByte(destination, '?')+1 {
+		t.Fatalf("%s: link %d is %q %q %q slug %q fallback %q campaign %d, want %+v", when, number, prefix, clickParam, fragment, slug, fallback,
+			l.record.campaign(), want)
+	}
+}
+
+// Whatever changes come, in whatever order within a poll, a table answers as a map would; and a table once made stays what
+// it was while the builder goes on.
+func TestTableAgainstAMap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := newModel()
+		type frozen struct {
+			table *Table
+			want  map[uint32]modelLink
+		}
+		var tables []frozen
+		for poll := range rapid.IntRange(1, 8).Draw(t, "polls") {
+			touched := map[uint32]bool{}
+			for range rapid.IntRange(0, 6).Draw(t, "changes") {
+				m.change(t, touched)
+			}
+			m.give(t, touched)
+			tables = append(tables, frozen{m.builder.Table(), m.served()})
+			compare(t, fmt.Sprintf("poll %d", poll), tables[poll].table, tables[poll].want)
+		}
+		for i, f := range tables {
+			compare(t, fmt.Sprintf("table %d, at the end", i), f.table, f.want)
+		}
+	})
+}
+
+// filled gives a builder n links, every tenth with a slug.
+func filled(t testing.TB, n uint32) *model {
+	t.Helper()
+	m := newModel()
+	m.builder.SetCampaign(Campaign{ID: 1, Key: "c", Brand: 1, Destination: "https://shop.example/?a=b", ClickIDParam: "click_id", Enabled: true})
+	for number := uint32(1); number <= n; number++ {
+		row := LinkRow{ID: number, Brand: 1, Campaign: 1, Influencer: 1, Domain: 1, Enabled: true}
+		if number%10 == 0 {
+			row.Slug = fmt.Sprintf("slug-%d", number)
+		}
+		if err := m.builder.SetLink(row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
+}
+
+func TestTablesShareWhatDidNotChange(t *testing.T) {
+	m := filled(t, 5*pageLinks)
+	first := m.builder.Table()
+	if err := m.builder.SetLink(LinkRow{ID: 3*pageLinks + 1, Brand: 1, Campaign: 1, Influencer: 1, Domain: 1}); err != nil {
+		t.Fatal(err)
+	}
+	second := m.builder.Table()
+	for i := range first.pages {
+		if same := first.pages[i] == second.pages[i]; same != (i != 3) {
+			t.Errorf("page %d is the same: %v", i, same)
+		}
+	}
+	if reflect.ValueOf(first.slugs).Pointer() != reflect.ValueOf(second.slugs).Pointer() {
+		t.Error("slugs were copied though none changed")
+	}
+	if reflect.ValueOf(first.domains).Pointer() != reflect.ValueOf(second.domains).Pointer() {
+		t.Error("domains were made anew though none changed")
+	}
+	if len(second.names) != 1 {
+		t.Errorf("links of one campaign have %d lists of parameter names", len(second.names))
+	}
+	third := m.builder.Table()
+	if third == second || &third.pages[0] != &second.pages[0] {
+		t.Error("nothing changed, yet pages were copied")
+	}
+}
+
+func TestSameLinkAgainChangesNothing(t *testing.T) {
+	m := filled(t, 20)
+	first := m.builder.Table()
+	filledAgain := LinkRow{ID: 10, Brand: 1, Campaign: 1, Influencer: 1, Domain: 1, Slug: "slug-10", Enabled: true}
+	if err := m.builder.SetLink(filledAgain); err != nil {
+		t.Fatal(err)
+	}
+	if second := m.builder.Table(); second.pages[0] != first.pages[0] || second.Links() != 20 {
+		t.Error("a link given again as it was made a new page")
+	}
+}
+
+func TestSetLinkRefusals(t *testing.T) {
+	long := strings.Repeat("x", 1<<16)
+	for name, c := range map[string]struct {
+		change func(*LinkRow)
+		want   error
+	}{
+		"in order":         {func(*LinkRow) {}, nil},
+		"no such campaign": {func(l *LinkRow) { l.Campaign = 9 }, ErrReference},
+		"no such creator":  {func(l *LinkRow) { l.Influencer = 9 }, ErrReference},
+		"no such brand":    {func(l *LinkRow) { l.Brand = 9 }, ErrReference},
+		"line feed":        {func(l *LinkRow) { l.Destination = "https://shop.example/\n" }, ErrDestination},
+		"script":           {func(l *LinkRow) { l.Destination = "javascript:alert(1)" }, ErrDestination},
+		"bad fallback":     {func(l *LinkRow) { l.Fallback = "//evil.example" }, ErrDestination},
+		"UTM value of 64k": {func(l *LinkRow) { l.UTM.Source = long }, ErrDestination},
+		"slug too long":    {func(l *LinkRow) { l.Slug = long[:65] }, ErrDestination},
+	} {
+		m := filled(t, 5)
+		row := LinkRow{ID: 3, Key: "my-link", Brand: 1, Campaign: 1, Influencer: 1, Domain: 1, Enabled: true}
+		c.change(&row)
+		err := m.builder.SetLink(row)
+		if !errors.Is(err, c.want) || err != nil && !(strings.Contains(err.Error(), "my-link") && strings.Contains(err.Error(), "number 3")) {
+			t.Errorf("%s: %v, want %v with the link's name", name, err, c.want)
+		}
+		want := 5
+		if err != nil {
+			want = 4
+		}
+		if n := m.builder.Table().Links(); n != want {
+			t.Errorf("%s: %d links left, want %d", name, n, want)
+		}
+	}
+	for _, id := range []uint32{0, MaxLink + 1} {
+		if err := NewBuilder().SetLink(LinkRow{ID: id}); err == nil {
+			t.Errorf("link number %d is taken", id)
+		}
+	}
+}
+
+// A domain without a brand, or deleted, answers nothing; a key retired and a URL that does not pass are as good as none.
+func TestDomainsFollowTheirBrandsAndKeys(t *testing.T) {
+	m := filled(t, 1)
+	b := m.builder
+	b.SetDomain(DomainRow{ID: 1, Host: "d1.test", Brand: 1, Home: "javascript:alert(1)", NotFound: "https://shop.example/lost"})
+	d := b.Table().Domain([]byte("d1.test"))
+	if d == nil || d.Home != nil || string(d.NotFound) != "https://shop.example/lost" || d.Fallback != nil {
+		t.Fatalf("domain %+v", d)
+	}
+	if !d.usable[0] || d.usable[1] {
+		t.Errorf("usable slots %v", d.usable)
+	}
+	b.SetBrand(Brand{ID: 1, Deleted: true})
+	if b.Table().Domain([]byte("d1.test")) != nil {
+		t.Error("the domain of a deleted brand is still there")
+	}
+	b.SetBrand(Brand{ID: 1, Key: "back"})
+	if d := b.Table().Domain([]byte("d1.test")); d == nil || d.Brand.Key != "back" {
+		t.Error("the domain does not come back with its brand")
+	}
+	b.SetDomain(DomainRow{ID: 1, Deleted: true})
+	table := b.Table()
+	if table.Domain([]byte("d1.test")) != nil || table.Domain([]byte("d2.test")) == nil {
+		t.Error("a deleted domain is still there, or took another with it")
+	}
+}
+
+// Readers go on with the table they have while the builder makes the next: the race detector watches.
+func TestReadersAndBuilderDoNotMeet(t *testing.T) {
+	m := filled(t, 3*pageLinks)
+	var current atomic.Pointer[Table]
+	current.Store(m.builder.Table())
+	key := NewCodeKey(modelSecret(1), modelHost(1))
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for r := range 3 {
+		readers.Go(func() {
+			var path [1 + CodeLen]byte
+			path[0] = '/'
+			for i := uint32(r); ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				table := current.Load()
+				number := i%(3*pageLinks) + 1
+				key.AppendCode(path[:1], 0, number)
+				l, ok := table.resolve(table.Domain([]byte("d1.test")), path[:])
+				if !ok || l.number != number {
+					t.Errorf("link %d resolves as %d, %v", number, l.number, ok)
+					return
+				}
+				if prefix, _, _ := l.record.location(); len(prefix) == 0 || len(table.names[l.record.names()]) == 0 {
+					t.Errorf("link %d has no location", number)
+					return
+				}
+			}
+		})
+	}
+	for i := range uint32(300) {
+		row := LinkRow{
+			ID: i*7%(3*pageLinks) + 1, Brand: 1, Campaign: 1, Influencer: 1, Domain: 1, Enabled: i%2 == 0, Slug: fmt.Sprintf("new-%d", i),
+			Destination: fmt.Sprintf("https://shop.example/?p%d=1", i), Starts: time.Unix(int64(i), 0),
+		}
+		if err := m.builder.SetLink(row); err != nil {
+			t.Fatal(err)
+		}
+		current.Store(m.builder.Table())
+	}
+	close(stop)
+	readers.Wait()
+}
