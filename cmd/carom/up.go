@@ -262,11 +262,11 @@ func (c *upCommand) greet(ctx context.Context, terminal *console, writer *contro
 		}
 	}
 	fmt.Fprintf(out, `
-Click one, then look:
+Short links answer on %[6]s. Click one, then look:
   carom report influencers --data %[1]s
   %[2]s/play   (user %[3]s, password in %[4]s)
 Admin and metrics: %[5]s/metrics
 Ctrl-C stops everything; the next start goes on from here.
-`, c.Data, db.HTTPURL(), engine.Analyst, filepath.Join(db.Dir(), engine.UsersFile), url)
+`, c.Data, db.HTTPURL(), engine.Analyst, filepath.Join(db.Dir(), engine.UsersFile), url, c.Listen)
 	return out.Flush()
 }

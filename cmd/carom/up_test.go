@@ -1,0 +1,144 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// One data directory through a life: a first start, a clean end, another start, a kill, and one more.
+func TestUp(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	first := startUp(t, dir)
+	links := first.shortURLs()
+
+	t.Run("samples", func(t *testing.T) {
+		for _, sample := range []struct {
+			what string
+			want uint64
+		}{
+			{"uniq(brand) FROM brands", 2},
+			{"uniq(host) FROM domains", 2},
+			{"uniq(tier) FROM influencer_tiers", 6},
+			{"uniq(slug = '') FROM links", 2}, // with and without
+			{"countIf(utm_source = '') FROM campaigns", 0},
+		} {
+			if got := first.count("SELECT " + sample.what); got != sample.want {
+				t.Errorf("%s is %d, want %d", sample.what, got, sample.want)
+			}
+		}
+		listed := regexp.MustCompile(`http://go\.\w+\.localhost:\d+/\S+`).FindAllString(first.out.String(), -1)
+		if len(listed) != greeted {
+			t.Errorf("%d links are printed, want %d", len(listed), greeted)
+		}
+		for _, link := range listed {
+			expectClick(t, first, link)
+		}
+	})
+	t.Run("a second one is refused", func(t *testing.T) {
+		elsewhere := filepath.Join(t.TempDir(), "data")
+		_, adminPort, _ := strings.Cut(first.admin, "//")
+		for _, test := range []struct{ what, dir, flag, says string }{
+			{"public port", elsewhere, "--listen=" + first.public, "listen on " + first.public},
+			{"admin port", elsewhere, "--admin=" + adminPort, "listen on " + adminPort},
+			{"data directory", dir, "--empty", "in use by process"},
+		} {
+			second := spawn(t, "up", "--data", test.dir, "--listen=127.0.0.1:0", "--admin=127.0.0.1:0",
+				"--clickhouse-native-port=0", "--clickhouse-http-port=0", test.flag)
+			code, text := second.wait(), second.errOut.String()
+			if code != exitFailed || !strings.Contains(text, test.says) || strings.Count(text, "\n") != 1 || second.out.String() != "" {
+				t.Errorf("%s: exit code %d, stderr %q, stdout %q", test.what, code, text, second.out.String())
+			}
+		}
+	})
+	t.Run("a new link works within two seconds", func(t *testing.T) {
+		first.load("links", "link,campaign,influencer,domain,slug\nfresh,spring-boots,lena-walks,go.acme.localhost,fresh-one\n")
+		imported := time.Now()
+		for get(t, first.http, "http://go.acme.localhost/fresh-one").header.Get("Location") == "https://www.acme.example/not-found" {
+			if took := time.Since(imported); took > 2*time.Second {
+				t.Fatalf("it is still unknown after %v", took)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Logf("it took %v", time.Since(imported))
+		expectClick(t, first, "http://go.acme.localhost/fresh-one")
+	})
+
+	// Ctrl-C a moment after clicks that cannot have been delivered yet.
+	seen := first.count("SELECT count() FROM clicks")
+	first.eventually("all clicks are stored", func() bool {
+		before := seen
+		seen = first.count("SELECT count() FROM clicks")
+		return seen == before && metrics(t, first.admin)["carom_clicks_waiting"] == 0
+	})
+	const last = 50
+	var ids []string
+	for range last {
+		ids = append(ids, expectClick(t, first, links["acme/boots-lena-reel"]))
+	}
+	if code := first.interrupt(); code != exitDone {
+		t.Errorf("Ctrl-C: exit code %d", code)
+	}
+
+	second := startUp(t, dir, "--empty")
+	if got := second.count("SELECT count() FROM clicks"); got != seen+last {
+		t.Errorf("%d clicks after the second start, want %d", got, seen+last)
+	}
+	if got := second.count("SELECT uniq(click_id) FROM clicks WHERE click_id IN ?", ids); got != last {
+		t.Errorf("%d of the last %d clicks are stored", got, last)
+	}
+	fresh := second.shortURLs()
+	delete(fresh, "acme/fresh")
+	if diff := cmp.Diff(paths(t, links), paths(t, fresh)); diff != "" {
+		t.Errorf("the second start prints other links (-first +second):\n%s", diff)
+	}
+	for _, link := range links {
+		expectClick(t, second, link)
+	}
+
+	second.kill()
+	third := startUp(t, dir)
+	for _, link := range links {
+		expectClick(t, third, link)
+	}
+	if got := third.count("SELECT count() FROM clicks"); got < seen+last {
+		t.Errorf("%d clicks after a kill, were %d", got, seen+last)
+	}
+	if got := third.count("SELECT toUInt64(count() - uniq(link_id)) FROM links FINAL"); got != 0 {
+		t.Errorf("%d links are there twice", got)
+	}
+}
+
+var clickIDText = regexp.MustCompile(`[?&](?:click_id|cid|subid)=([A-Za-z0-9_-]{22})(?:&|#|$)`)
+
+// expectClick taps a link and returns the click id that it was sent on with.
+func expectClick(t *testing.T, s *system, link string) string {
+	t.Helper()
+	got := get(t, s.http, link)
+	id := clickIDText.FindStringSubmatch(got.header.Get("Location"))
+	if got.status != http.StatusFound || id == nil {
+		t.Fatalf("%s answers %d to %q", link, got.status, got.header.Get("Location"))
+	}
+	return id[1]
+}
+
+// paths are the links without the port, which a start on a free one changes.
+func paths(t *testing.T, links map[string]string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for key, link := range links {
+		parsed, err := url.Parse(link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[key] = parsed.Hostname() + parsed.Path
+	}
+	return out
+}
