@@ -399,3 +399,43 @@ func TestImportsAtTheSameTime(t *testing.T) {
 		}
 	}
 }
+
+func TestLinksAreListedWhileTheyAreImported(t *testing.T) {
+	w := newWorld(t)
+	w.loadBasics()
+	const rounds = 20
+	imported := make(chan error, 1)
+	go func() {
+		for i := range rounds {
+			for _, file := range []struct{ kind, text string }{
+				{"influencers", csv("influencer,name", fmt.Sprintf("creator-%d,Name", i))},
+				{"links", csv("link,domain,campaign,influencer", fmt.Sprintf("l%d,go.acme.example,boots,creator-%d", i, i))},
+			} {
+				result, err := w.ImportCSV(t.Context(), file.kind, strings.NewReader(file.text), control.LocalScope())
+				if err != nil || result.Created != 1 {
+					imported <- fmt.Errorf("import %s: %+v, %w", file.kind, result, err)
+					return
+				}
+			}
+		}
+		imported <- nil
+	}()
+	for done := false; !done; {
+		select {
+		case err := <-imported:
+			if done = true; err != nil {
+				t.Fatal(err)
+			}
+		default:
+		}
+		links, _, err := w.Links(t.Context(), control.LocalScope(), control.LinkFilter{}, "", rounds)
+		if err != nil || done && len(links) != rounds {
+			t.Fatalf("%d links, %v", len(links), err)
+		}
+		for i, link := range links {
+			if want := fmt.Sprintf("creator-%d", i); link.Influencer != want {
+				t.Errorf("link %s is of %s, want %s", link.Link, link.Influencer, want)
+			}
+		}
+	}
+}
