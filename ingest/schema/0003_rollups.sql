@@ -5,16 +5,18 @@
 -- alone. Every rollup remembers the tokens of its last inserts: a batch sent twice counts once here as in raw.
 -- The views run as the user who made them: an edge may insert clicks without the right to read them.
 --
--- What a view costs is its number of distinct groups per inserted block (seconds of CPU per million rows, in blocks
--- of 100 000; a raw insert takes 0.9, first 1 000 creators, then 100 000 links hit evenly):
---   by_influencer_daily 0.15, 0.43; without unique 0.05, 0.21
---   by_utm_hourly       0.21, 0.65
---   by_geo_daily        0.22, 0.67; without unique 0.13, 0.42
---   by_device_daily     0.13, 0.13; per creator instead of per campaign 0.28, 0.48; with unique 0.4, 0.9
+-- What a view costs is its number of distinct groups per inserted block. Seconds of CPU per million rows in blocks of
+-- 100 000, for 1 000 creators and for 100 000 links hit evenly; the raw table alone takes 0.9:
+--   clicks_by_influencer_daily 0.14, 0.41; without unique 0.05, 0.21
+--   clicks_by_utm_hourly       0.21, 0.69
+--   clicks_by_geo_daily        0.24, 0.74; without unique 0.13, 0.42
+--   clicks_by_device_daily     0.14, 0.14; per creator instead of per campaign 0.28, 0.48
+--   clicks_by_batch            0.05, 0.05
+--   all                        0.79, 2.4
+-- That is with optimize_on_insert = 0, since a view's block holds each group once; without it all take 0.97 and 3.3.
 -- Tried and left out: the daily view fed by the hourly one (0.30 for both against 0.34 apart, but 1.27 against 1.0
--- on many links, where groups are no fewer than rows); uniq instead of uniqCombined64 (0.07 more); a precision of
--- 12 bits (nothing at insert); a hash of the texts as the key (0.1 to 0.4 more). Inserting with
--- optimize_on_insert = 0 saves a third of all of it, since a view's block holds each group once.
+-- where groups are no fewer than rows); uniq instead of uniqCombined64 (up to 0.07 more); a precision of 12 bits
+-- (nothing at insert); a hash of the texts as the key (0.1 to 0.4 more).
 
 CREATE TABLE IF NOT EXISTS clicks_by_influencer_daily
 (

@@ -162,18 +162,19 @@ LEFT ANY JOIN (SELECT brand_id, brand, currency FROM brands FINAL) AS b USING (b
 LEFT ANY JOIN (SELECT campaign_id, campaign FROM campaigns FINAL) AS c USING (campaign_id)
 LEFT ANY JOIN (SELECT influencer_id, influencer, platform FROM influencers FINAL) AS i USING (influencer_id);
 
--- Conversions with the country and UTM of their click, which is looked up by the primary key of clicks whenever it
--- lands. Where there is none (a coupon, a click past its retention) both stay empty and the conversion still counts.
+-- Conversions with the country and UTM of their click, looked up by the primary key of clicks whenever it lands. Where
+-- there is none (a coupon, a click past its retention) both stay empty and the conversion still counts. The join names
+-- the whole key so that a reader's days and brands narrow the search for clicks, too.
 CREATE VIEW IF NOT EXISTS conversion_clicks AS
 SELECT
-    brand_id, campaign_id, influencer_id, once.click_ts AS click_ts, conversions, revenue,
+    brand_id, campaign_id, influencer_id, click_ts, conversions, revenue,
     country, region, city, utm_source, utm_medium, utm_campaign, utm_content, utm_term
 FROM (SELECT * FROM conversions_once WHERE conversions > 0) AS once
 LEFT ANY JOIN
 (
     SELECT
-        brand_id, toString(clicks.click_id) AS click_id, country, region, city,
-        utm_source, utm_medium, utm_campaign, utm_content, utm_term
+        brand_id, campaign_id, influencer_id, ts AS click_ts, toString(clicks.click_id) AS click_id,
+        country, region, city, utm_source, utm_medium, utm_campaign, utm_content, utm_term
     FROM clicks
     WHERE (brand_id, campaign_id, influencer_id, ts) IN
     (
@@ -181,7 +182,7 @@ LEFT ANY JOIN
         FROM conversions_once
         WHERE conversions > 0 AND click_id != ''
     )
-) AS click USING (brand_id, click_id);
+) AS click USING (brand_id, campaign_id, influencer_id, click_ts, click_id);
 
 CREATE VIEW IF NOT EXISTS utm_facts AS
 SELECT
