@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+
+	"carom/redirect"
+)
+
+// bareArg marks, as first argument, the child that is the bare fasthttp server.
+const bareArg = "bare-fasthttp"
+
+// startBare runs this program again as a server that always gives the same answer.
+func startBare(ctx context.Context, cpu, locationLen int) (*process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	return startProcess(ctx, "bare fasthttp", addr, cpu, exec.Command(self, bareArg, addr, strconv.Itoa(locationLen)))
+}
+
+// serveBare is the yardstick: fasthttp with the options of Carom's server and a handler that looks at nothing. It answers
+// 302 with a Location as long as Carom's and no other header of its own. It runs until it is killed.
+func serveBare(args []string) error {
+	if len(args) != 2 {
+		return fmt.Errorf("%s takes an address and a length", bareArg)
+	}
+	length, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	name, location := []byte("Location"), bytes.Repeat([]byte("x"), length)
+	copy(location, "https://shop.bench.example/")
+	c := redirect.Default()
+	server := &fasthttp.Server{
+		Handler: func(ctx *fasthttp.RequestCtx) {
+			ctx.Response.SetStatusCode(fasthttp.StatusFound)
+			ctx.Response.Header.SetCanonical(name, location)
+		},
+		NoDefaultServerHeader:        true,
+		NoDefaultContentType:         true,
+		ReadTimeout:                  c.ReadTimeout,
+		WriteTimeout:                 c.WriteTimeout,
+		IdleTimeout:                  c.IdleTimeout,
+		Concurrency:                  c.MaxConns,
+		ReadBufferSize:               c.HeaderBytes,
+		MaxRequestBodySize:           c.BodyBytes,
+		DisablePreParseMultipartForm: true,
+		SecureErrorLogMessage:        true,
+		CloseOnShutdown:              true,
+	}
+	return server.ListenAndServe(args[0])
+}

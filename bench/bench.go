@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"carom/deploy/engine"
+	"carom/ingest/schema"
+)
+
+// A bench is everything that runs: the engine, the three servers, the generators.
+type bench struct {
+	options options
+	cpus    cpus
+	dir     string // everything that is written, removed at the end
+	engine  *engine.Engine
+	conn    driver.Conn
+	world   *world
+	streams []*stream
+	wrk     *wrk
+	bare    *process
+	nginx   *process
+	carom   *caromNode
+	ceiling *ceiling
+	result  result
+	clicks  uint64 // that Carom has answered
+}
+
+// newBench starts everything. What was started is stopped when it fails.
+func newBench(ctx context.Context, o options) (_ *bench, err error) {
+	b := &bench{options: o, result: result{Options: o, Machine: thisMachine()}}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	if b.cpus, err = twoCPUs(); err != nil {
+		return nil, err
+	}
+	if b.dir, err = os.MkdirTemp("", "carom-bench-"); err != nil {
+		return nil, err
+	}
+	if b.wrk, err = newWrk(b.dir, o.Conns); err != nil {
+		return nil, err
+	}
+	program, err := buildCarom(ctx, b.dir) // before pinning: it takes two CPUs
+	if err != nil {
+		return nil, err
+	}
+	if err := pinSelf(b.cpus.load); err != nil {
+		return nil, err
+	}
+	assets, err := b.startEngine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if b.world, err = newWorld(ctx, b.conn, b.dir, o.Links); err != nil {
+		return nil, err
+	}
+	if err := b.makeStreams(); err != nil {
+		return nil, err
+	}
+	if err := b.startServers(ctx, program, assets.CountryDB); err != nil {
+		return nil, err
+	}
+	return b, b.memory(ctx)
+}
+
+func (b *bench) startEngine(ctx context.Context) (engine.Assets, error) {
+	assets, err := engine.Install(ctx, os.Stderr)
+	if err != nil {
+		return assets, err
+	}
+	config, err := engine.Default(assets, filepath.Join(b.dir, "clickhouse"))
+	if err != nil {
+		return assets, err
+	}
+	config.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	if b.engine, err = engine.Start(ctx, config); err != nil {
+		return assets, err
+	}
+	dsn := b.engine.DSN(engine.Admin)
+	if _, err := schema.Apply(ctx, schema.Files, dsn, nil); err != nil {
+		return assets, err
+	}
+	o, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		return assets, err
+	}
+	b.conn, err = clickhouse.Open(o)
+	b.ceiling = &ceiling{conn: b.conn, pid: b.engine.Pid(), rows: b.options.BatchRows}
+	return assets, err
+}
+
+func (b *bench) makeStreams() error {
+	for _, part := range []struct {
+		name  string
+		links int
+	}{{streamHot, b.options.Hot}, {streamRandom, b.options.Links}} {
+		if !b.options.wants(part.name) {
+			continue
+		}
+		s, err := newStream(part.name, filepath.Join(b.dir, part.name), b.world, part.links, b.options.Direct)
+		if err != nil {
+			return err
+		}
+		b.streams = append(b.streams, s)
+	}
+	if len(b.streams) == 0 {
+		return errors.New("--only names neither hot nor random: nothing to ask for")
+	}
+	return nil
+}
+
+// startServers starts Carom, sees what it answers, and starts the others to answer alike.
+func (b *bench) startServers(ctx context.Context, program, countryDB string) (err error) {
+	b.carom, err = startCarom(ctx, b.cpus.server, program, b.world, caromConfig{
+		dsn: b.engine.DSN(engine.Edge), countryDB: countryDB, batchRows: b.options.BatchRows,
+		bufferBytes: b.bufferBytes(), direct: b.options.Direct,
+	})
+	if err != nil {
+		return err
+	}
+	if b.nginx, err = startNginx(ctx, b.cpus.server, filepath.Join(b.dir, "nginx"), b.world); err != nil {
+		return err
+	}
+	b.result.LocationBytes = len(b.world.location(1))
+	if b.bare, err = startBare(ctx, b.cpus.server, b.result.LocationBytes); err != nil {
+		return err
+	}
+	for _, p := range b.servers() {
+		location, err := probe(ctx, p.addr, b.world)
+		if err != nil {
+			return fmt.Errorf("ask %s for a link: %w", p.name, err)
+		}
+		if len(location) != b.result.LocationBytes {
+			return fmt.Errorf("%s answers %d bytes, not %d: %s", p.name, len(location), b.result.LocationBytes, location)
+		}
+		p.pause()
+	}
+	b.clicks = 1 // the probe
+	return nil
+}
+
+// probe asks for the first link.
+func probe(ctx context.Context, addr string, w *world) (location string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/"+w.code(1), nil)
+	if err != nil {
+		return "", err
+	}
+	request.Host = w.host
+	client := http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	if response.StatusCode != http.StatusFound {
+		err = errors.Join(err, fmt.Errorf("the answer is %s", response.Status))
+	}
+	return response.Header.Get("Location"), err
+}
+
+// bufferBytes holds all clicks that can pile up while the engine is paused, at a rate that no server here reaches.
+func (b *bench) bufferBytes() int {
+	const clickBytes, mostPerSecond = 768, 250_000
+	return clickBytes * (int((b.options.Seconds+2)*(mostPerSecond+float64(b.options.Rate))) + 4*b.options.BatchRows)
+}
+
+func (b *bench) servers() []*process {
+	var all []*process
+	if b.carom != nil {
+		all = append(all, b.carom.process)
+	}
+	for _, p := range []*process{b.nginx, b.bare} {
+		if p != nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// pauseEngine and resumeEngine bracket what is measured without ClickHouse. The engine has a process group of its own: should
+// bench be killed meanwhile, the kernel wakes it to a hang-up, and it ends.
+func (b *bench) pauseEngine()  { _ = syscall.Kill(b.engine.Pid(), syscall.SIGSTOP) }
+func (b *bench) resumeEngine() { _ = syscall.Kill(b.engine.Pid(), syscall.SIGCONT) }
+
+// close stops everything and removes the files. Errors are told, not returned: the figures are out already.
+func (b *bench) close() {
+	if b.engine != nil {
+		b.resumeEngine() // Carom delivers its last clicks
+	}
+	for _, p := range b.servers() {
+		p.stop()
+	}
+	if b.conn != nil {
+		_ = b.conn.Close()
+	}
+	if b.engine != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		if err := b.engine.Stop(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
+	}
+	if b.dir != "" {
+		if err := os.RemoveAll(b.dir); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
+	}
+}
+
+// verify looks whether every click that Carom answered is a row.
+func (b *bench) verify(ctx context.Context) error {
+	rows, err := stored(ctx, b.conn)
+	if err != nil {
+		return fmt.Errorf("count clicks in ClickHouse: %w", err)
+	}
+	b.result.Clicks = clickAccount{Answered: b.clicks, Stored: rows} // drain saw that none was dropped
+	if rows < b.clicks {
+		return fmt.Errorf("Carom answered %d requests on links, but ClickHouse has %d of the clicks", b.clicks, rows)
+	}
+	return nil
+}
+
+// settle is how long a server that was just woken may put its house in order.
+const settle = 50 * time.Millisecond

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// A caromNode is Carom as it is deployed: the production binary, built for this run, with the flags of one node.
+type caromNode struct {
+	*process
+
+	admin     string // URL
+	batchRows int
+}
+
+const caromNumber = 1 // of the node
+
+// caromConfig is what a node under load differs in from the default.
+type caromConfig struct {
+	dsn         string
+	countryDB   string
+	batchRows   int
+	bufferBytes int
+	direct      bool // no proxy in front
+}
+
+// buildCarom builds the production binary, without the engine.
+func buildCarom(ctx context.Context, dir string) (string, error) {
+	program := filepath.Join(dir, "carom")
+	build := exec.CommandContext(ctx, "go", "build", "-tags", "edge", "-o", program, "carom/cmd/carom")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build carom: %w: %s", err, out)
+	}
+	return program, nil
+}
+
+// startCarom starts a node and waits until it has all links.
+func startCarom(ctx context.Context, cpu int, program string, w *world, c caromConfig) (*caromNode, error) {
+	public, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	admin, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(program, "serve", "--listen", public, "--admin", admin, "--node", strconv.Itoa(caromNumber),
+		"--cluster-secret", w.secretFile, "--geo-country", c.countryDB, "--pprof",
+		"--batch-rows", strconv.Itoa(c.batchRows), "--buffer-bytes", strconv.Itoa(c.bufferBytes))
+	if !c.direct {
+		cmd.Args = append(cmd.Args, "--trusted-proxies", "127.0.0.1")
+	}
+	cmd.Env = append(os.Environ(), "CAROM_CLICKHOUSE="+c.dsn) // it holds a password
+	p, err := startProcess(ctx, "Carom", public, cpu, cmd)
+	if err != nil {
+		return nil, err
+	}
+	n := &caromNode{process: p, admin: "http://" + admin, batchRows: c.batchRows}
+	err = poll(ctx, startTimeout, startPoll, func() error {
+		m, err := n.metrics(ctx)
+		if err == nil && int(m["carom_links"]) != w.links {
+			err = fmt.Errorf("it has %g of %d links", m["carom_links"], w.links)
+		}
+		return err
+	})
+	if err != nil {
+		p.stop()
+		return nil, fmt.Errorf("wait for Carom's table: %w: %s", err, p.said)
+	}
+	return n, nil
+}
+
+// metrics are the node's own, by name, summed over labels.
+func (n *caromNode) metrics(ctx context.Context) (map[string]float64, error) {
+	body, err := n.get(ctx, "/metrics")
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	return parseMetrics(body)
+}
+
+// parseMetrics reads the Prometheus text format.
+func parseMetrics(r io.Reader) (map[string]float64, error) {
+	sums := map[string]float64{}
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		line := lines.Text()
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		space := strings.LastIndexByte(line, ' ')
+		value, err := strconv.ParseFloat(line[space+1:], 64)
+		if err != nil || space < 0 {
+			return nil, fmt.Errorf("read metric %q: %w", line, err)
+		}
+		name, _, _ := strings.Cut(line[:space], "{")
+		sums[name] += value
+	}
+	return sums, lines.Err()
+}
+
+func (n *caromNode) get(ctx context.Context, path string) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, n.admin+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		response.Body.Close()
+		return nil, fmt.Errorf("GET %s%s: %s", n.admin, path, response.Status)
+	}
+	return response.Body, nil
+}
+
+// profile saves a CPU profile of the next seconds to a file. The returned function waits for it.
+func (n *caromNode) profile(ctx context.Context, path string, d time.Duration) (wait func() error) {
+	done := make(chan error, 1)
+	go func() { done <- n.saveProfile(ctx, path, d) }()
+	return func() error { return <-done }
+}
+
+func (n *caromNode) saveProfile(ctx context.Context, path string, d time.Duration) error {
+	body, err := n.get(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", max(1, int(d.Seconds()))))
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(file, body)
+	return errors.Join(err, file.Close())
+}
+
+// A flush is what bringing clicks to ClickHouse took, with nothing else to do.
+type flush struct {
+	Rows    int     `json:"rows"`
+	Seconds float64 `json:"seconds"`
+	CPU     usage   `json:"cpu"`
+}
+
+func (f flush) perSecond() float64 {
+	if f.Rows == 0 {
+		return 0
+	}
+	return float64(f.Rows) / f.Seconds
+}
+
+const (
+	drainPoll    = 100 * time.Millisecond // a look at the metrics costs the node about a millisecond
+	drainTimeout = 2 * time.Minute
+)
+
+// drain waits until ClickHouse has every click. What it measures begins when the first batch is stored and ends when the
+// last full one is about to be: at both moments one batch is under way and enriched and none is being filled, so between
+// them as many clicks were enriched as sent. Rows is 0 where fewer than three batches were waiting.
+func (n *caromNode) drain(ctx context.Context) (flush, error) {
+	var marks []mark // whenever more was stored, and a full batch was left
+	err := poll(ctx, drainTimeout, drainPoll, func() error {
+		m, err := n.metrics(ctx)
+		if err != nil {
+			return err
+		}
+		if lost := m["carom_clicks_dropped_total"]; lost > 0 {
+			return fmt.Errorf("%w, or might as well have: it dropped %g clicks", errEnded, lost)
+		}
+		now := mark{at: time.Now(), stored: int(m["carom_clicks_stored_total"])}
+		if now.cpu, err = usageOf(n.pids()); err != nil {
+			return err
+		}
+		waiting := int(m["carom_clicks_waiting"])
+		if waiting >= n.batchRows && (len(marks) == 0 || now.stored > marks[len(marks)-1].stored) {
+			marks = append(marks, now)
+		}
+		if waiting > 0 {
+			return fmt.Errorf("%d clicks are waiting", waiting)
+		}
+		return nil
+	})
+	if err != nil {
+		return flush{}, fmt.Errorf("wait for Carom to store its clicks: %w", err)
+	}
+	if len(marks) < 3 { // the first was before anything was stored
+		return flush{}, nil
+	}
+	first, last := marks[1], marks[len(marks)-1]
+	return flush{last.stored - first.stored, last.at.Sub(first.at).Seconds(), last.cpu.minus(first.cpu)}, nil
+}
+
+// A mark is how far a drain is.
+type mark struct {
+	at     time.Time
+	stored int
+	cpu    usage
+}
+
+// stored counts the node's clicks in ClickHouse.
+func stored(ctx context.Context, conn driver.Conn) (rows uint64, err error) {
+	err = conn.QueryRow(ctx, "SELECT count() FROM clicks WHERE node = ?", caromNumber).Scan(&rows)
+	return rows, err
+}

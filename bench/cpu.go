@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// cpus are the two that share the work: the server measured has one, everything else the other.
+type cpus struct{ server, load int }
+
+// twoCPUs takes the first two that this process may run on.
+func twoCPUs() (cpus, error) {
+	var allowed unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &allowed); err != nil {
+		return cpus{}, fmt.Errorf("read the CPUs of this process: %w", err)
+	}
+	var found []int
+	for cpu := 0; len(found) < 2 && cpu < len(allowed)*64; cpu++ {
+		if allowed.IsSet(cpu) {
+			found = append(found, cpu)
+		}
+	}
+	if len(found) < 2 {
+		return cpus{}, errors.New("one CPU only: the server and the load need one each")
+	}
+	return cpus{server: found[0], load: found[1]}, nil
+}
+
+// pinSelf binds every thread of this process, and what they start, to a CPU.
+func pinSelf(cpu int) error {
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return err
+	}
+	for _, task := range tasks {
+		tid, err := strconv.Atoi(task.Name())
+		if err != nil {
+			return err
+		}
+		if err := setAffinity(tid, cpu); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startOn starts cmd on a CPU: a child inherits it from the thread that forks. The Go runtime takes it as its only CPU.
+func startOn(cpu int, cmd *exec.Cmd) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var own unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &own); err != nil {
+		return err
+	}
+	if err := setAffinity(0, cpu); err != nil {
+		return err
+	}
+	return errors.Join(cmd.Start(), unix.SchedSetaffinity(0, &own))
+}
+
+func setAffinity(tid, cpu int) error {
+	var set unix.CPUSet
+	set.Set(cpu)
+	if err := unix.SchedSetaffinity(tid, &set); err != nil {
+		return fmt.Errorf("pin thread %d to CPU %d: %w", tid, cpu, err)
+	}
+	return nil
+}
+
+// usage is CPU time in seconds.
+type usage struct {
+	User   float64 `json:"user"`
+	System float64 `json:"system"`
+}
+
+func (u usage) total() float64 { return u.User + u.System }
+
+func (u usage) minus(v usage) usage { return usage{u.User - v.User, u.System - v.System} }
+
+// ticks a second is the unit of /proc: USER_HZ is 100 on every Linux.
+const ticks = 100
+
+// usageOf adds up what the processes have used, threads that ended included.
+func usageOf(pids []int) (sum usage, err error) {
+	for _, pid := range pids {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return sum, err
+		}
+		u, err := parseStat(stat)
+		if err != nil {
+			return sum, fmt.Errorf("read CPU time of process %d: %w", pid, err)
+		}
+		sum.User += u.User
+		sum.System += u.System
+	}
+	return sum, nil
+}
+
+// parseStat reads fields 14 and 15 of /proc/PID/stat, see proc(5). The name, field 2, may hold anything.
+func parseStat(stat []byte) (usage, error) {
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 13 {
+		return usage{}, fmt.Errorf("%q is no /proc/PID/stat", stat)
+	}
+	user, err := strconv.ParseInt(fields[11], 10, 64)
+	system, err2 := strconv.ParseInt(fields[12], 10, 64)
+	return usage{float64(user) / ticks, float64(system) / ticks}, errors.Join(err, err2)
+}
+
+// idleOf is how long a CPU has been idle since boot, in seconds.
+func idleOf(cpu int) (float64, error) {
+	stat, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	return parseIdle(string(stat), cpu)
+}
+
+// parseIdle reads fields 4 (idle) and 5 (waiting for a disk) of a CPU's line in /proc/stat.
+func parseIdle(stat string, cpu int) (float64, error) {
+	name := fmt.Sprintf("cpu%d", cpu)
+	for line := range strings.Lines(stat) {
+		fields := strings.Fields(line)
+		if len(fields) < 6 || fields[0] != name {
+			continue
+		}
+		idle, err := strconv.ParseInt(fields[4], 10, 64)
+		waiting, err2 := strconv.ParseInt(fields[5], 10, 64)
+		return float64(idle+waiting) / ticks, errors.Join(err, err2)
+	}
+	return 0, fmt.Errorf("no %s in /proc/stat", name)
+}
+
+// memoryOf is what a process has in RAM, and the most it ever had, in bytes.
+func memoryOf(pid int) (now, peak uint64, err error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	return parseMemory(string(status))
+}
+
+// parseMemory reads VmRSS and VmHWM of /proc/PID/status, which are in KiB.
+func parseMemory(status string) (now, peak uint64, err error) {
+	for line := range strings.Lines(status) {
+		name, value, _ := strings.Cut(line, ":")
+		if name != "VmRSS" && name != "VmHWM" {
+			continue
+		}
+		n, err := strconv.ParseUint(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+		if err != nil {
+			return 0, 0, fmt.Errorf("read memory: %w", err)
+		}
+		if name == "VmRSS" {
+			now = n << 10
+		} else {
+			peak = n << 10
+		}
+	}
+	return now, peak, nil
+}

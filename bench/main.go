@@ -1,0 +1,102 @@
+// Command bench compares Carom with a bare fasthttp redirect and with nginx, in one run on one machine, and its ClickHouse
+// writer with what the server can take. README.md says what each figure means and what is not measured.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"carom/deploy/engine"
+)
+
+// options are the flags.
+type options struct {
+	Rounds    int      `default:"5" help:"How often everything is measured; figures are medians (${default})."`
+	Seconds   float64  `default:"4" help:"Length of one measurement, at most 20; wrk rounds up to whole seconds (${default})."`
+	Links     int      `default:"100000" help:"Links in the table (${default})."`
+	Hot       int      `default:"1000" help:"Links of the hot stream (${default})."`
+	Rate      int      `default:"20000" help:"Requests a second of the open loop (${default})."`
+	Conns     int      `default:"64" help:"Connections (${default})."`
+	BatchRows int      `default:"100000" help:"Rows of an insert, Carom's and the ceiling's (${default})."`
+	Only      []string `enum:"hot,random,latency,ceiling" default:"hot,random,latency,ceiling" help:"Parts to run: ${enum}."`
+	Direct    bool     `help:"Clients connect directly: no X-Forwarded-For, one address for all."`
+	JSON      string   `name:"json" placeholder:"FILE" help:"Write every sample and the summary as JSON."`
+	Profile   string   `placeholder:"DIR" help:"Write CPU profiles of Carom into DIR."`
+}
+
+const (
+	maxSeconds = 20 // Carom gives an insert 30 s, and ClickHouse is paused for longer than one measurement
+	maxLinks   = 1_000_000
+)
+
+// validate bounds every load.
+func (o *options) validate() error {
+	switch {
+	case o.Rounds < 1 || o.Rounds > 100:
+		return fmt.Errorf("--rounds %d: 1 to 100 are possible", o.Rounds)
+	case o.Seconds <= 0 || o.Seconds > maxSeconds:
+		return fmt.Errorf("--seconds %g: more than 0 and at most %d are possible", o.Seconds, maxSeconds)
+	case o.Links < 1 || o.Links > maxLinks || o.Hot < 1 || o.Hot > o.Links:
+		return fmt.Errorf("--links %d --hot %d: 1 to %d links are possible, and no more hot ones than links", o.Links, o.Hot, maxLinks)
+	case o.Rate < 1 || o.Rate > 200_000:
+		return fmt.Errorf("--rate %d: 1 to 200000 are possible", o.Rate)
+	case o.Conns < 1 || o.Conns > 512:
+		return fmt.Errorf("--conns %d: 1 to 512 are possible", o.Conns)
+	case o.BatchRows < 1000 || o.BatchRows > 500_000:
+		return fmt.Errorf("--batch-rows %d: 1000 to 500000 are possible", o.BatchRows)
+	}
+	return nil
+}
+
+func (o *options) wants(part string) bool { return slices.Contains(o.Only, part) }
+
+func (o *options) duration() time.Duration { return time.Duration(o.Seconds * float64(time.Second)) }
+
+func main() {
+	if err := run(os.Args); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	switch {
+	case engine.IsChild(args):
+		return engine.Run(args)
+	case len(args) > 1 && args[1] == bareArg:
+		return serveBare(args[2:])
+	}
+	var o options
+	kong.Parse(&o, kong.Name("bench"), kong.Description("Compare Carom with a bare fasthttp redirect and with nginx."))
+	if err := o.validate(); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	b, err := newBench(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	for round := range o.Rounds {
+		if err := b.round(ctx, round); err != nil {
+			return err
+		}
+	}
+	if err := b.verify(ctx); err != nil {
+		return err
+	}
+	b.result.print(os.Stdout)
+	if o.JSON != "" {
+		return b.result.writeJSON(o.JSON)
+	}
+	return nil
+}

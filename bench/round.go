@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Names of what is measured, as people read them.
+const (
+	targetBare  = "bare fasthttp"
+	targetNginx = "nginx, map and log"
+	targetAlone = "Carom, edge alone" // ClickHouse paused while clicks pile up in the buffer
+	targetWhole = "Carom, whole"      // ClickHouse attached and storing
+
+	streamHot    = "hot"
+	streamRandom = "random"
+
+	writerCarom  = "Carom's writer"
+	writerMade   = "ceiling, rows made from numbers()"
+	writerCopied = "ceiling, Carom's rows copied"
+)
+
+// In the order of measuring and of the report.
+var (
+	targetNames = [...]string{targetBare, targetNginx, targetAlone, targetWhole}
+	streamNames = [...]string{streamHot, streamRandom}
+	writerNames = [...]string{writerCarom, writerMade, writerCopied}
+)
+
+// memory is what a fresh node needs: with its links only, then at the open loop's rate, then with all that the closed
+// loop asks for. The last two are peaks. It also warms everything up.
+func (b *bench) memory(ctx context.Context) (err error) {
+	b.carom.resume()
+	defer b.carom.pause()
+	s, m := b.streams[len(b.streams)-1], &b.result.Memory
+	pid := b.carom.cmd.Process.Pid
+	if m.Loaded, _, err = memoryOf(pid); err != nil {
+		return err
+	}
+	if _, err := b.openLoop(ctx, s, b.carom.process); err != nil {
+		return err
+	}
+	if _, m.AtRate, err = memoryOf(pid); err != nil {
+		return err
+	}
+	l, err := b.wrk.run(ctx, b.carom.addr, s, b.options.duration())
+	if err != nil {
+		return err
+	}
+	b.clicks += l.requests
+	if _, err := b.carom.drain(ctx); err != nil {
+		return err
+	}
+	_, m.Flooded, err = memoryOf(pid)
+	return err
+}
+
+// round measures everything once, one target after the other.
+func (b *bench) round(ctx context.Context, round int) error {
+	for _, s := range b.streams {
+		fmt.Fprintf(os.Stderr, "round %d of %d, %s\n", round+1, b.options.Rounds, s.name)
+		if err := b.alone(ctx, round, s); err != nil {
+			return err
+		}
+		if b.options.wants("ceiling") {
+			if err := b.ceilings(ctx, round, s); err != nil {
+				return err
+			}
+		}
+		if err := b.whole(ctx, round, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// alone measures the servers with the engine paused, and then how Carom brings to ClickHouse what has piled up.
+func (b *bench) alone(ctx context.Context, round int, s *stream) error {
+	b.pauseEngine()
+	defer b.resumeEngine()
+	for _, t := range []struct {
+		name string
+		p    *process
+	}{{targetBare, b.bare}, {targetNginx, b.nginx}} {
+		t.p.resume()
+		time.Sleep(settle)
+		if err := b.drive(ctx, round, s, t.name, t.p); err != nil {
+			return err
+		}
+		t.p.pause()
+	}
+	b.carom.resume()
+	defer b.carom.pause()
+	if err := b.fillFlights(ctx, s); err != nil {
+		return err
+	}
+	stop := b.profile(ctx, round, s.name+"-handler", b.options.duration())
+	if err := b.drive(ctx, round, s, targetAlone, b.carom.process); err != nil {
+		return err
+	}
+	if err := stop(); err != nil {
+		return err
+	}
+
+	b.resumeEngine()
+	stop = b.profile(ctx, round, s.name+"-flusher", 2*time.Second)
+	f, err := b.carom.drain(ctx)
+	if err != nil {
+		return err
+	}
+	b.result.Flushes = append(b.result.Flushes, flushSample{place{round, s.name, writerCarom}, f})
+	return stop()
+}
+
+// fillFlights sends clicks until the flusher holds all batches it can: with the engine paused it then rests, and what Carom
+// does is answering alone.
+func (b *bench) fillFlights(ctx context.Context, s *stream) error {
+	const flights = 2
+	for filled := 0; filled < (flights+1)*b.options.BatchRows; {
+		l, err := b.wrk.run(ctx, b.carom.addr, s, time.Second)
+		if err != nil {
+			return err
+		}
+		filled += int(l.requests)
+		b.clicks += l.requests
+	}
+	return nil
+}
+
+// whole measures Carom with ClickHouse storing its clicks, which shares a CPU with the generator.
+func (b *bench) whole(ctx context.Context, round int, s *stream) error {
+	b.carom.resume()
+	defer b.carom.pause()
+	time.Sleep(settle)
+	if err := b.drive(ctx, round, s, targetWhole, b.carom.process); err != nil {
+		return err
+	}
+	_, err := b.carom.drain(ctx)
+	return err
+}
+
+// drive runs the closed loop on a target and then the open one.
+func (b *bench) drive(ctx context.Context, round int, s *stream, target string, p *process) error {
+	if err := b.closedLoop(ctx, round, s, target, p); err != nil || !b.options.wants("latency") {
+		return err
+	}
+	l, err := b.openLoop(ctx, s, p)
+	if err != nil {
+		return err
+	}
+	b.result.Latencies = append(b.result.Latencies, latencySample{place{round, s.name, target}, l})
+	return nil
+}
+
+func (b *bench) openLoop(ctx context.Context, s *stream, p *process) (latencies, error) {
+	l, err := runOpen(ctx, p.addr, s, b.options.Conns, b.options.Rate, b.options.duration())
+	if p == b.carom.process {
+		b.clicks += uint64(l.Answered)
+	}
+	return l, err
+}
+
+// closedLoop runs wrk on a target. Of the whole, CPU time counts until the last click is stored.
+func (b *bench) closedLoop(ctx context.Context, round int, s *stream, target string, p *process) error {
+	idle, err := idleOf(b.cpus.server)
+	if err != nil {
+		return err
+	}
+	cpu, err := usageOf(p.pids())
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	l, err := b.wrk.run(ctx, p.addr, s, b.options.duration())
+	if err != nil {
+		return err
+	}
+	wall := time.Since(began)
+	loaded, err := usageOf(p.pids())
+	if err != nil {
+		return err
+	}
+	idleAfter, err := idleOf(b.cpus.server)
+	if err != nil {
+		return err
+	}
+	total := loaded
+	if p == b.carom.process {
+		b.clicks += l.requests
+	}
+	if target == targetWhole {
+		if _, err := b.carom.drain(ctx); err != nil {
+			return err
+		}
+		if total, err = usageOf(p.pids()); err != nil {
+			return err
+		}
+	}
+	b.result.Loads = append(b.result.Loads, loadSample{
+		place: place{round, s.name, target}, Requests: l.requests, Seconds: l.took.Seconds(), CPU: total.minus(cpu),
+		Busy:    loaded.minus(cpu).total() / l.took.Seconds(),
+		Foreign: 1 - (idleAfter-idle+loaded.minus(cpu).total())/wall.Seconds(),
+	})
+	return nil
+}
+
+// ceilings measures what ClickHouse can take, right after Carom's writer.
+func (b *bench) ceilings(ctx context.Context, round int, s *stream) error {
+	made, err := b.ceiling.measureMade(ctx, s.links)
+	if err != nil {
+		return err
+	}
+	copied, err := b.ceiling.measureCopied(ctx)
+	if err != nil {
+		return err
+	}
+	b.result.Flushes = append(b.result.Flushes,
+		flushSample{place{round, s.name, writerMade}, made},
+		flushSample{place{round, s.name, writerCopied}, copied})
+	return nil
+}
+
+// profile saves a CPU profile of Carom in the first round, where one was asked for.
+func (b *bench) profile(ctx context.Context, round int, name string, d time.Duration) (wait func() error) {
+	if b.options.Profile == "" || round > 0 {
+		return func() error { return nil }
+	}
+	return b.carom.profile(ctx, filepath.Join(b.options.Profile, name+".pprof"), d)
+}
