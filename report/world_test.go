@@ -194,7 +194,7 @@ func references() *world {
 			{ID: 5, Campaign: summer, Event: "sale", Model: "cpc", Amount: dec("0.05"), Starts: day(0), Ends: never()},
 			{ID: 6, Campaign: summer, Event: "sale", Model: "cpc", Amount: dec("0.0725"), Starts: at(4, 8*time.Hour), Ends: never()},
 			{ID: 7, Campaign: summer, Event: "sale", Model: "percent", Rate: dec("1"), Starts: day(0), Ends: never(), Deleted: true},
-			{ID: 8, Campaign: launch, Event: "sale", Model: "flat", Amount: dec("100"), Starts: day(1), Ends: never()},
+			{ID: 8, Campaign: launch, Event: "sale", Model: "flat", Amount: dec("100"), Starts: day(12), Ends: never()},
 			{ID: 9, Campaign: launch, Influencer: ana, Event: "sale", Model: "flat", Amount: dec("250"), Starts: day(-10), Ends: never()},
 			{ID: 10, Campaign: launch, Tier: "unranked", Event: "sale", Model: "percent", Rate: dec("0.333333"), Starts: day(0), Ends: day(6)},
 		},

@@ -131,7 +131,7 @@ SELECT
     conversions, revenue, refunds,
     toDecimal128(round((revenue - refunds) * event_rule.rate, 4), 4) + conversions * event_rule.amount
         + billable * click_rule.amount
-        + if(flat_rule != 0 AND flat_rule = once_rule.rule_id, once_rule.amount, 0) AS commission,
+        + if(flat_rule = 0, 0, once_rule.amount) AS commission,
     fee, product_cost, new_customers, currency
 FROM
 (
@@ -160,7 +160,8 @@ FROM
 LEFT ANY JOIN campaign_rules USING (campaign_id)
 LEFT ANY JOIN (SELECT brand_id, brand, currency FROM brands FINAL) AS b USING (brand_id)
 LEFT ANY JOIN (SELECT campaign_id, campaign FROM campaigns FINAL) AS c USING (campaign_id)
-LEFT ANY JOIN (SELECT influencer_id, influencer, platform FROM influencers FINAL) AS i USING (influencer_id);
+LEFT ANY JOIN (SELECT influencer_id, influencer, platform FROM influencers FINAL) AS i USING (influencer_id)
+WHERE flat_rule = 0 OR flat_rule = once_rule.rule_id;
 
 -- Conversions with the country and UTM of their click, looked up by the primary key of clicks whenever it lands. Where
 -- there is none (a coupon, a click past its retention) both stay empty and the conversion still counts. The join names
