@@ -207,7 +207,7 @@ func spools() map[uint16][]string {
 }
 
 // batches is how many each spool sends a week.
-const batches = 4
+const batches = 3
 
 // addClicks puts n clicks of every kind into nine days, that is two weeks.
 func (w *world) addClicks(n int, rng *rand.Rand) {
