@@ -48,6 +48,8 @@ func (k *brandImport) columns() []column[brandRow] {
 		count("attribution_days", 1, maxDays, defaultDays, func(b *brandRow) *uint16 { return &b.AttributionDays }),
 		count("hold_days", 0, maxDays, defaultDays, func(b *brandRow) *uint16 { return &b.HoldDays }),
 		flag("unsigned_pixel", false, func(b *brandRow) *bool { return &b.UnsignedPixel }),
+		words("destination_hosts", redirect.CanonicalHost, func(b *brandRow) *[]string { return &b.DestinationHosts }),
+		words("app_schemes", redirect.CheckAppScheme, func(b *brandRow) *[]string { return &b.AppSchemes }),
 	}
 }
 

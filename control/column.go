@@ -124,6 +124,21 @@ func choice[R any](name string, at func(*R) *string, options ...string) column[R
 
 func isEmpty(s string) bool { return s == "" }
 
+// words is a list of words with blanks between them, each as parse returns it.
+func words[R any](name string, parse func(word string) (string, error), at func(*R) *[]string) column[R] {
+	return value(name, at, slices.Equal[[]string], func(_ *R, cell string) ([]string, error) {
+		list := []string{}
+		for _, word := range strings.Fields(cell) {
+			parsed, err := parse(word)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, parsed)
+		}
+		return list, nil
+	})
+}
+
 // flag is true or false, with what an empty cell means.
 func flag[R any](name string, def bool, at func(*R) *bool) column[R] {
 	return value(name, at, equal, func(_ *R, cell string) (bool, error) {

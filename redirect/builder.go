@@ -17,7 +17,7 @@ import (
 // frozen and may be read while the builder goes on.
 //
 // Objects are given parents first: brand, then domain and campaign, influencer, then link. A changed campaign,
-// influencer or brand does not change links built before; Dependents says which to give again.
+// influencer or brand does not change links built before: give those again.
 type Builder struct {
 	brands      map[uint32]*Brand
 	domains     map[uint32]DomainRow
@@ -90,11 +90,18 @@ func set[K comparable, V any](m map[K]V, key K, value V, gone bool) {
 	m[key] = value
 }
 
-// Known reports which of the objects the builder already holds, so that a change of one is told from a new one.
-func (b *Builder) Known(campaign, influencer uint32) (bool, bool) {
-	_, c := b.campaigns[campaign]
-	_, i := b.influencers[influencer]
-	return c, i
+// HasBrand, HasInfluencer and HasCampaign tell a change of what the builder holds from something new.
+func (b *Builder) HasBrand(id uint32) bool { return has(b.brands, id) }
+
+// HasInfluencer is HasBrand for a creator.
+func (b *Builder) HasInfluencer(id uint32) bool { return has(b.influencers, id) }
+
+// HasCampaign is HasBrand for a campaign.
+func (b *Builder) HasCampaign(id uint32) bool { return has(b.campaigns, id) }
+
+func has[V any](m map[uint32]V, id uint32) bool {
+	_, known := m[id]
+	return known
 }
 
 // SetLink adds, changes or deletes a link. An error leaves the link out of the table: an edge that does not understand a

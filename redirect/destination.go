@@ -118,6 +118,16 @@ func forbiddenScheme(scheme string) bool {
 	return false
 }
 
+// CheckAppScheme returns an app's URL scheme (RFC 3986, section 3.1) in lower case, if a brand may put it on its list.
+func CheckAppScheme(scheme string) (string, error) {
+	scheme = strings.ToLower(scheme)
+	u, err := url.Parse(scheme + ":")
+	if err != nil || u.Scheme != scheme || forbiddenScheme(scheme) || scheme == "http" || scheme == "https" {
+		return "", fmt.Errorf("%q is not an app scheme such as myapp", scheme)
+	}
+	return scheme, nil
+}
+
 // asciiURL percent-encodes what url.String leaves outside printable ASCII (in raw queries) and quotes.
 func asciiURL(s string) string {
 	const hex = "0123456789ABCDEF"

@@ -37,8 +37,8 @@ type Source struct {
 	seen    map[string]uint64 // by table: highest version applied
 	refused map[uint32]bool   // links that could not be built, so that each is logged once
 
-	// Campaigns and influencers that changed, until the links that refer to them have been built again.
-	staleCampaigns, staleInfluencers []uint32
+	// Brands, campaigns and influencers that changed, until the links that refer to them have been built again.
+	staleBrands, staleCampaigns, staleInfluencers []uint32
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -127,14 +127,14 @@ func (s *Source) Refresh(ctx context.Context) error {
 	if err := s.readParents(ctx); err != nil {
 		return err
 	}
-	if len(s.staleCampaigns)+len(s.staleInfluencers) > 0 {
-		dependent, _, err := s.readLinks(ctx, "campaign_id IN ? OR influencer_id IN ?",
-			ids(s.staleCampaigns), ids(s.staleInfluencers))
+	if len(s.staleBrands)+len(s.staleCampaigns)+len(s.staleInfluencers) > 0 {
+		dependent, _, err := s.readLinks(ctx, "brand_id IN ? OR campaign_id IN ? OR influencer_id IN ?",
+			ids(s.staleBrands), ids(s.staleCampaigns), ids(s.staleInfluencers))
 		if err != nil {
 			return err
 		}
 		links = append(dependent, links...)
-		s.staleCampaigns, s.staleInfluencers = nil, nil
+		s.staleBrands, s.staleCampaigns, s.staleInfluencers = nil, nil, nil
 	}
 	for _, l := range links {
 		s.apply(l)
@@ -215,6 +215,9 @@ func (s *Source) readParents(ctx context.Context) error {
 				&b.Policy.Hosts, &b.Policy.AppSchemes, &b.Deleted); err != nil {
 				return err
 			}
+			if s.builder.HasBrand(b.ID) {
+				s.staleBrands = append(s.staleBrands, b.ID)
+			}
 			s.builder.SetBrand(b)
 			return nil
 		}),
@@ -236,7 +239,7 @@ func (s *Source) readParents(ctx context.Context) error {
 				return err
 			}
 			v.Tier = ingest.TierOf(followers)
-			if _, known := s.builder.Known(0, v.ID); known {
+			if s.builder.HasInfluencer(v.ID) {
 				s.staleInfluencers = append(s.staleInfluencers, v.ID)
 			}
 			s.builder.SetInfluencer(v)
@@ -249,7 +252,7 @@ func (s *Source) readParents(ctx context.Context) error {
 				&c.UTM.Content, &c.UTM.Term, &c.ClickIDParam, &c.Starts, &c.Ends, &c.Enabled, &c.Deleted); err != nil {
 				return err
 			}
-			if known, _ := s.builder.Known(c.ID, 0); known {
+			if s.builder.HasCampaign(c.ID) {
 				s.staleCampaigns = append(s.staleCampaigns, c.ID)
 			}
 			s.builder.SetCampaign(c)
