@@ -2,7 +2,6 @@ package redirect
 
 import (
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -93,6 +92,6 @@ func newMetrics(reg prometheus.Registerer, s *Server) *metrics {
 	}
 	gauge("carom_links", "Links in the table.", func() float64 { return float64(s.Table().Links()) })
 	gauge("carom_link_table_age_seconds", "Time since the table was last known to be what ClickHouse holds.",
-		func() float64 { return time.Since(time.Unix(0, s.fresh.Load())).Seconds() })
+		func() float64 { return s.Age().Seconds() })
 	return m
 }

@@ -118,6 +118,9 @@ func (s *Server) SetTable(t *Table) {
 // Fresh notes that the table in use is complete as of now.
 func (s *Server) Fresh() { s.fresh.Store(time.Now().UnixNano()) }
 
+// Age is the time since the table in use was last known to be complete.
+func (s *Server) Age() time.Duration { return time.Since(time.Unix(0, s.fresh.Load())) }
+
 // Table is the table in use.
 func (s *Server) Table() *Table { return s.table.Load() }
 
