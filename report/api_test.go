@@ -42,7 +42,13 @@ func newAPI(t testing.TB, reports *Reports) *httptest.Server {
 	return server
 }
 
-func get(t testing.TB, server *httptest.Server, brands, path string) (*http.Response, string) {
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func get(t testing.TB, server *httptest.Server, brands, path string) answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, nil)
 	if err != nil {
@@ -58,7 +64,7 @@ func get(t testing.TB, server *httptest.Server, brands, path string) (*http.Resp
 	if _, err := body.ReadFrom(response.Body); err != nil {
 		t.Fatal(err)
 	}
-	return response, body.String()
+	return answer{response.StatusCode, response.Header, body.String()}
 }
 
 func apiAnswers(t *testing.T, db *chtest.DB) {
@@ -66,13 +72,13 @@ func apiAnswers(t *testing.T, db *chtest.DB) {
 	const days = "?from=2026-03-01&to=2026-04-01"
 
 	t.Run("JSON unless asked otherwise", func(t *testing.T) {
-		response, body := get(t, server, "*", "/api/v1/reports/campaigns"+days)
+		got := get(t, server, "*", "/api/v1/reports/campaigns"+days)
 		var rows []map[string]any
-		if err := json.Unmarshal([]byte(body), &rows); err != nil || len(rows) != 3 {
-			t.Fatalf("%d rows of 3 campaigns, %v: %s", len(rows), err, body)
+		if err := json.Unmarshal([]byte(got.body), &rows); err != nil || len(rows) != 3 {
+			t.Fatalf("%d rows of 3 campaigns, %v: %s", len(rows), err, got.body)
 		}
-		if got := response.Header.Get("Content-Type"); got != "application/json" {
-			t.Errorf("Content-Type %q", got)
+		if kind := got.header.Get("Content-Type"); kind != "application/json" {
+			t.Errorf("Content-Type %q", kind)
 		}
 		if money, ok := rows[0]["revenue"].(string); !ok || !strings.Contains(money, ".") {
 			t.Errorf("revenue %v, want money as a string", rows[0]["revenue"])
@@ -82,19 +88,19 @@ func apiAnswers(t *testing.T, db *chtest.DB) {
 		}
 	})
 	t.Run("CSV as a file", func(t *testing.T) {
-		response, body := get(t, server, "*", "/api/v1/reports/geo"+days+"&format=csv&by=day,country&brand=acme,bolt")
-		records, err := csv.NewReader(strings.NewReader(body)).ReadAll()
+		got := get(t, server, "*", "/api/v1/reports/geo"+days+"&format=csv&by=day,country&brand=acme,bolt")
+		records, err := csv.NewReader(strings.NewReader(got.body)).ReadAll()
 		if err != nil || len(records) < 2 || records[0][0] != "day" || records[0][1] != "country" {
-			t.Fatalf("%v: %s", err, body)
+			t.Fatalf("%v: %s", err, got.body)
 		}
-		if got := response.Header.Get("Content-Disposition"); got != `attachment; filename="geo-2026-03-01-2026-03-31.csv"` {
-			t.Errorf("Content-Disposition %q", got)
+		if file := got.header.Get("Content-Disposition"); file != `attachment; filename="geo-2026-03-01-2026-03-31.csv"` {
+			t.Errorf("Content-Disposition %q", file)
 		}
 	})
 	t.Run("table with totals", func(t *testing.T) {
-		_, body := get(t, server, "bolt", "/api/v1/reports/campaigns"+days+"&format=table")
-		if !strings.Contains(body, "\ntotal ") || strings.Contains(body, "acme") {
-			t.Errorf("table:\n%s", body)
+		got := get(t, server, "bolt", "/api/v1/reports/campaigns"+days+"&format=table")
+		if !strings.Contains(got.body, "\ntotal ") || strings.Contains(got.body, "acme") {
+			t.Errorf("table:\n%s", got.body)
 		}
 	})
 	t.Run("errors", func(t *testing.T) {
@@ -115,9 +121,9 @@ func apiAnswers(t *testing.T, db *chtest.DB) {
 			{"bolt", "ledger" + days, http.StatusForbidden, "single brands"},
 		}
 		for _, tt := range tests {
-			response, body := get(t, server, tt.brands, "/api/v1/reports/"+tt.path)
-			if response.StatusCode != tt.status || !strings.Contains(body, tt.says) {
-				t.Errorf("%s for %q: %d %s, want %d naming %q", tt.path, tt.brands, response.StatusCode, body, tt.status, tt.says)
+			got := get(t, server, tt.brands, "/api/v1/reports/"+tt.path)
+			if got.status != tt.status || !strings.Contains(got.body, tt.says) {
+				t.Errorf("%s for %q: %d %s, want %d naming %q", tt.path, tt.brands, got.status, got.body, tt.status, tt.says)
 			}
 		}
 	})

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -66,7 +67,7 @@ func writeLine(out *bufio.Writer, widths []int, right []bool, cells []string) {
 			line.WriteString(cell + fill)
 		}
 	}
-	out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	fmt.Fprintln(out, strings.TrimRight(line.String(), " "))
 }
 
 func ruler(widths []int) []string {

@@ -247,7 +247,8 @@ func randomReasons(rng *rand.Rand) ingest.Reasons {
 	if rng.IntN(2) == 0 {
 		return 0
 	}
-	return ingest.Reasons(1<<rng.IntN(9) | 1<<rng.IntN(9))
+	one, other := rng.IntN(9), rng.IntN(9)
+	return 1<<one | 1<<other
 }
 
 func pick(rng *rand.Rand, from ...string) string { return from[rng.IntN(len(from))] }
