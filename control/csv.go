@@ -40,7 +40,7 @@ func (l layout) readHeader(names []string, err error) (*header, error) {
 	for i, name := range names {
 		if !slices.Contains(l.columns, name) {
 			return nil, fmt.Errorf("%w: unknown column %q in %s; did you mean %q? Columns are %s",
-				ErrHeader, name, l.kind, nearest(name, l.columns), strings.Join(l.columns, ", "))
+				ErrHeader, name, l.kind, Nearest(name, l.columns), strings.Join(l.columns, ", "))
 		}
 		if _, twice := h.at[name]; twice {
 			return nil, fmt.Errorf("%w: column %q stands twice in the header", ErrHeader, name)
@@ -144,8 +144,8 @@ func (r *records) next() (record, *Reject, error) {
 	return rec, nil, nil
 }
 
-// nearest returns the candidate with the smallest edit distance to name.
-func nearest(name string, candidates []string) string {
+// Nearest returns the candidate with the smallest edit distance to name.
+func Nearest(name string, candidates []string) string {
 	return slices.MinFunc(candidates, func(a, b string) int { return editDistance(name, a) - editDistance(name, b) })
 }
 

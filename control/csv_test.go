@@ -130,7 +130,7 @@ func TestNearestColumn(t *testing.T) {
 	for name, want := range map[string]string{
 		"slugg": "slug", "Domain": "domain", "utm_souce": "utm_source", "desination": "destination", "follback_url": "fallback_url",
 	} {
-		if got := nearest(name, l.columns); got != want {
+		if got := Nearest(name, l.columns); got != want {
 			t.Errorf("nearest to %q is %q, want %q", name, got, want)
 		}
 	}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/goccy/go-yaml"
+
+	"carom/control"
 )
 
 // A configFile is the YAML file of a command: each key is the name of one of its flags. A flag on the command line wins
@@ -49,7 +51,7 @@ func (c *configFile) Validate(*kong.Application) error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.values)) {
 		if !slices.Contains(known, key) {
-			return fmt.Errorf("configuration %s: unknown key %q; the nearest known one is %q", c.path, key, nearest(key, known))
+			return fmt.Errorf("configuration %s: unknown key %q; the nearest known one is %q", c.path, key, control.Nearest(key, known))
 		}
 	}
 	return nil
@@ -107,37 +109,4 @@ func masked(value any) any {
 		return v.String()
 	}
 	return value
-}
-
-// nearest is the candidate with the least edit distance to word.
-func nearest(word string, candidates []string) string {
-	slices.Sort(candidates)
-	best, least := "", len(word)+64
-	for _, c := range candidates {
-		if d := editDistance(word, c); d < least {
-			best, least = c, d
-		}
-	}
-	return best
-}
-
-// editDistance is Levenshtein's.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			next := min(row[j]+1, row[j+1]+1, diagonal+cost)
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
 }
