@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
+	"unsafe"
 )
 
 // Proxies are the networks of the load balancers in front of a node: only they may say who is asking.
@@ -79,11 +79,21 @@ func (p Proxies) client(peer netip.Addr, headers [][]byte, hop func([]byte) (net
 
 // forwardedForHop reads one element of X-Forwarded-For: an address, with or without a port.
 func forwardedForHop(s []byte) (netip.Addr, bool) {
-	text := strings.Trim(string(s), `"`)
-	if ap, err := netip.ParseAddrPort(text); err == nil {
-		return ap.Addr().Unmap().WithZone(""), true
+	s = bytes.Trim(s, `"`)
+	var port []byte
+	if inside, bracketed := bytes.CutPrefix(s, []byte("[")); bracketed {
+		var closed bool
+		if s, port, closed = bytes.Cut(inside, []byte("]")); !closed {
+			return netip.Addr{}, false
+		}
+	} else if i := bytes.IndexByte(s, ':'); i == bytes.LastIndexByte(s, ':') && i >= 0 { // more than one: IPv6 without a port
+		s, port = s[:i], s[i:]
 	}
-	addr, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	if len(port) > 0 && (port[0] != ':' || !isPort(port[1:])) {
+		return netip.Addr{}, false
+	}
+	// Nothing keeps the text: a zone is copied, the error dropped.
+	addr, err := netip.ParseAddr(unsafe.String(unsafe.SliceData(s), len(s)))
 	return addr.Unmap().WithZone(""), err == nil
 }
 
