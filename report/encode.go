@@ -27,7 +27,7 @@ func (r *Result) writeCSV(w io.Writer) error {
 		for i, value := range row {
 			cells[i] = text(value, r.currency(row))
 			if _, ok := value.(string); ok {
-				cells[i] = disarm(cells[i])
+				cells[i] = Disarm(cells[i])
 			}
 		}
 		if err := out.Write(cells); err != nil {
@@ -41,8 +41,9 @@ func (r *Result) writeCSV(w io.Writer) error {
 // plainNumber is text that a spreadsheet reads as a number, whatever its sign.
 var plainNumber = regexp.MustCompile(`^[+-]?[0-9]+(\.[0-9]+)?$`)
 
-// disarm keeps a spreadsheet from taking text for a formula (OWASP, CSV injection).
-func disarm(cell string) string {
+// Disarm keeps a spreadsheet from taking a cell of text for a formula (OWASP, CSV injection): an apostrophe goes before
+// = + - @, tab, carriage return and line feed, unless the cell is a plain number.
+func Disarm(cell string) string {
 	if cell == "" || !strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) || plainNumber.MatchString(cell) {
 		return cell
 	}

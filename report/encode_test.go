@@ -84,8 +84,8 @@ func TestDisarm(t *testing.T) {
 		{"'=1", "'=1"},
 	}
 	for _, tt := range tests {
-		if got := disarm(tt.cell); got != tt.want {
-			t.Errorf("disarm(%q) = %q, want %q", tt.cell, got, tt.want)
+		if got := Disarm(tt.cell); got != tt.want {
+			t.Errorf("Disarm(%q) = %q, want %q", tt.cell, got, tt.want)
 		}
 	}
 }

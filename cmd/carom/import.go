@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"carom/control"
+	"carom/report"
 )
 
 // importCommand imports one CSV file.
@@ -68,17 +69,8 @@ func writeRejects(path string, rejects []control.Reject) error {
 	err = table.Write([]string{"line", "column", "reason", "value"})
 	for i := 0; err == nil && i < len(rejects); i++ {
 		r := rejects[i]
-		err = table.Write([]string{strconv.Itoa(r.Line), r.Column, spreadsheetText(r.Reason), spreadsheetText(r.Value)})
+		err = table.Write([]string{strconv.Itoa(r.Line), r.Column, report.Disarm(r.Reason), report.Disarm(r.Value)})
 	}
 	table.Flush()
 	return errors.Join(err, table.Error(), file.Close())
-}
-
-// spreadsheetText keeps a spreadsheet from running a cell as a formula: an apostrophe goes before = + - @ and tab, and
-// before a carriage return, which some drop.
-func spreadsheetText(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-		return "'" + cell
-	}
-	return cell
 }
