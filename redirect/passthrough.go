@@ -67,31 +67,54 @@ func cutByte(s []byte, sep byte) (before, after []byte) {
 	return s, nil
 }
 
+// unreserved are the bytes that stand for themselves in a query component (RFC 3986). It is written once, here.
+var unreserved = func() (t [256]bool) {
+	for _, c := range []byte(base62 + "-._~") {
+		t[c] = true
+	}
+	return t
+}()
+
+// cutUnreserved splits s after its leading unreserved bytes.
+func cutUnreserved(s []byte) (run, rest []byte) {
+	i := 0
+	for i < len(s) && unreserved[s[i]] {
+		i++
+	}
+	return s[:i], s[i:]
+}
+
 // appendUnescaped decodes a query component (%XX, + is a blank). It refuses a broken escape and control
 // characters, which no destination should be handed.
 func appendUnescaped(dst, s []byte) ([]byte, bool) {
-	for i := 0; i < len(s); i++ {
-		c := s[i]
+	for {
+		var run []byte
+		run, s = cutUnreserved(s)
+		dst = append(dst, run...)
+		if len(s) == 0 {
+			return dst, true
+		}
+		c := s[0]
 		switch {
 		case c == '+':
 			c = ' '
 		case c == '%':
-			if i+2 >= len(s) {
+			if len(s) < 3 {
 				return dst, false
 			}
-			hi, lo := unhex(s[i+1]), unhex(s[i+2])
+			hi, lo := unhex(s[1]), unhex(s[2])
 			if hi > 15 || lo > 15 {
 				return dst, false
 			}
 			c = hi<<4 | lo
-			i += 2
+			s = s[2:]
 		}
 		if c < ' ' || c == 0x7f {
 			return dst, false
 		}
 		dst = append(dst, c)
+		s = s[1:]
 	}
-	return dst, true
 }
 
 func unhex(c byte) byte {
@@ -106,16 +129,17 @@ func unhex(c byte) byte {
 	return 0xff
 }
 
-// appendEscaped encodes a query component: RFC 3986 unreserved characters as they are, the rest as %XX.
+// appendEscaped encodes a query component: unreserved characters as they are, the rest as %XX.
 func appendEscaped(dst, s []byte) []byte {
 	const hex = "0123456789ABCDEF"
-	for _, c := range s {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '.', c == '_', c == '~':
-			dst = append(dst, c)
-		default:
-			dst = append(dst, '%', hex[c>>4], hex[c&15])
+	for {
+		var run []byte
+		run, s = cutUnreserved(s)
+		dst = append(dst, run...)
+		if len(s) == 0 {
+			return dst
 		}
+		dst = append(dst, '%', hex[s[0]>>4], hex[s[0]&15])
+		s = s[1:]
 	}
-	return dst
 }
