@@ -24,6 +24,7 @@ import (
 
 // A system is a running "carom up", seen from outside.
 type system struct {
+	t *testing.T
 	*program
 	dir    string
 	public string // host:port of the short links
@@ -40,7 +41,7 @@ func startUp(t *testing.T, dir string, flags ...string) *system {
 	}, flags...)...)
 	p.expect(`Ctrl-C stops everything`)
 	s := &system{
-		program: p, dir: dir, public: p.expect(`Short links answer on (\S+)\.`)[1], admin: p.expect(`Admin and metrics: (\S+)/metrics`)[1],
+		t: t, program: p, dir: dir, public: p.expect(`Short links answer on (\S+)\.`)[1], admin: p.expect(`Admin and metrics: (\S+)/metrics`)[1],
 	}
 	s.http = browserTo(s.public)
 	t.Cleanup(s.http.CloseIdleConnections)
@@ -55,6 +56,13 @@ func startUp(t *testing.T, dir string, flags ...string) *system {
 	address.User, address.Path = url.UserPassword(engine.Analyst, users.Password(engine.Analyst)), "/carom"
 	s.db = chtest.Open(t, address.String())
 	return s
+}
+
+// in is the system for a subtest.
+func (s *system) in(t *testing.T) *system {
+	other := *s
+	other.t = t
+	return &other
 }
 
 // browserTo is a client that believes every host to be at address. One connection keeps requests in order.
@@ -87,6 +95,9 @@ func ask(t *testing.T, client *http.Client, method, address, body string, header
 	}
 	request.Header.Set("User-Agent", "") // none, unless headers name one
 	for i := 0; i < len(headers); i += 2 {
+		if headers[i] == "Host" {
+			request.Host = headers[i+1]
+		}
 		request.Header.Set(headers[i], headers[i+1])
 	}
 	response, err := client.Do(request)
@@ -129,7 +140,8 @@ func (s *system) load(kind, lines string) {
 	s.carom("import", kind, path)
 }
 
-// shortURLs are the exported links by brand/key.
+// shortURLs are the exported links: "brand/key" has the short URL, which is the slug's where there is one, and
+// "brand/key code" the signed code's.
 func (s *system) shortURLs() map[string]string {
 	s.t.Helper()
 	lines, err := csv.NewReader(strings.NewReader(s.carom("links", "export"))).ReadAll()
@@ -137,8 +149,10 @@ func (s *system) shortURLs() map[string]string {
 		s.t.Fatal(err)
 	}
 	urls := map[string]string{}
-	for _, line := range lines[1:] { // link, short_url, brand, …
-		urls[line[2]+"/"+line[0]] = line[1]
+	for _, line := range lines[1:] { // link, short_url, brand, campaign, influencer, domain, code, …
+		key, short, code := line[2]+"/"+line[0], line[1], line[6]
+		urls[key] = short
+		urls[key+" code"] = short[:strings.LastIndexByte(short, '/')+1] + code
 	}
 	return urls
 }
