@@ -2,6 +2,7 @@ package redirect
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -348,19 +349,25 @@ func locationValue(url string) []byte {
 	return []byte(d.URL)
 }
 
-// clickIDKeys lists the cluster's keys, the active one first.
+// clickIDKeys lists the cluster's keys, active ones first, then the newest: ids are numbers.
 func (b *Builder) clickIDKeys() (keys clickIDKeys) {
+	var rows []KeyRow
 	for place, k := range b.keys {
-		if place.brand != 0 || place.kind != KeyClickID {
-			continue
+		if place.brand == 0 && place.kind == KeyClickID {
+			rows = append(rows, k)
 		}
-		key, err := NewClickIDKey(k.Secret)
-		if err != nil {
-			continue
+	}
+	slices.SortFunc(rows, func(x, y KeyRow) int {
+		if x.Active != y.Active {
+			if x.Active {
+				return -1
+			}
+			return 1
 		}
-		if k.Active {
-			keys = append(clickIDKeys{key}, keys...)
-		} else {
+		return cmp.Or(cmp.Compare(len(y.ID), len(x.ID)), cmp.Compare(y.ID, x.ID))
+	})
+	for _, k := range rows {
+		if key, err := NewClickIDKey(k.Secret); err == nil {
 			keys = append(keys, key)
 		}
 	}

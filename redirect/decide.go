@@ -78,7 +78,7 @@ type resolved struct {
 	slug   []byte // as requested; empty for a code
 }
 
-// resolve finds the link that path names on d. A signed code is verified before anything is looked up; a path that names
+// resolve finds the link that path names on d. A signature is verified before anything is looked up; a path that names
 // nothing, a forged code and a deleted link look alike.
 func (t *Table) resolve(d *Domain, path []byte) (l resolved, ok bool) {
 	name := path[1:]
@@ -96,11 +96,14 @@ func (t *Table) resolve(d *Domain, path []byte) (l resolved, ok bool) {
 	if !ValidSlug(slug) || d.SignedSlugs != (len(signature) == SlugSignatureLen) || len(slug) < len(name) && !d.SignedSlugs {
 		return l, false
 	}
-	number, r := t.slug(d, slug)
-	if r == nil {
-		return l, false
+	var signers slots
+	if d.SignedSlugs {
+		if signers = d.signers(slug, signature); signers == 0 {
+			return l, false
+		}
 	}
-	if d.SignedSlugs && !(d.usable[r.keyID()%KeySlots] && d.keys[r.keyID()%KeySlots].VerifySlug(slug, signature)) {
+	number, r := t.slug(d, slug)
+	if r == nil || d.SignedSlugs && !signers.has(r.keyID()) {
 		return l, false
 	}
 	return resolved{domain: d, number: number, record: r, slug: slug}, true

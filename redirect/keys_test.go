@@ -3,8 +3,10 @@ package redirect
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestSealer(t *testing.T) {
@@ -60,5 +62,67 @@ func TestSealerWantsALongSecret(t *testing.T) {
 	}
 	if _, err := NewSealer(make([]byte, MinClusterSecret)); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestKeyRotation(t *testing.T) {
+	e := newEdge(t)
+	old, current := codeOn("go.glow.test", glowSecrets[0], 0, linkOldKey), glowCode(linkLive)
+	check := func(when, code string, want int) {
+		t.Helper()
+		if got := e.get(t, "go.glow.test", "/"+code); got.status != want {
+			t.Errorf("%s: status %d, want %d", when, got.status, want)
+		}
+	}
+	check("rotated key keeps its codes", old, 302)
+	check("active key", current, 302)
+	e.builder.SetKey(KeyRow{Brand: 1, Kind: KeyCode, ID: "0", Retired: true})
+	e.server.SetTable(e.builder.Table())
+	check("retired key breaks its codes", old, 404)
+	check("and no others", current, 302)
+	e.builder.SetKey(KeyRow{Brand: 1, Kind: KeyCode, ID: "0", Secret: []byte("glow, slot 0 again"), Active: true})
+	e.server.SetTable(e.builder.Table())
+	check("a slot used again does not bring them back", old, 404)
+	check("its new codes work", codeOn("go.glow.test", []byte("glow, slot 0 again"), 0, linkLive), 302)
+}
+
+// Of several click-id keys the newest active one makes ids; all open what they made.
+func TestClickIDKeysInOrder(t *testing.T) {
+	b := NewBuilder()
+	secret := func(id string) []byte { return fmt.Appendf(nil, "click-id key %3s", id) }
+	for _, k := range []KeyRow{{ID: "1"}, {ID: "9", Active: true}, {ID: "10", Active: true}, {ID: "11"}, {ID: "12", Retired: true}} {
+		k.Kind, k.Secret = KeyClickID, secret(k.ID)
+		b.SetKey(k)
+	}
+	keys := b.Table().clickIDs
+	if len(keys) != 4 {
+		t.Fatalf("%d keys, want 4", len(keys))
+	}
+	for i, id := range []string{"10", "9", "11", "1"} {
+		want := Click{Link: 7, Millis: clickEpoch}
+		var block [16]byte
+		mustClickIDKey(t, secret(id)).Seal(&block, want)
+		if got, ok := keys[i].Open(block); !ok || got != want {
+			t.Errorf("key %d is not %s", i, id)
+		}
+		if _, err := keys.open(string(AppendClickID(nil, &block))); err != nil {
+			t.Errorf("an id under key %s: %v", id, err)
+		}
+	}
+}
+
+func TestUnusableKeysAreAsGoodAsNone(t *testing.T) {
+	b := edgeBuilder(t)
+	b.SetKey(KeyRow{Kind: KeyVisitor, ID: edgeNow.Format(time.DateOnly), Retired: true})
+	b.SetKey(KeyRow{Kind: KeyVisitor, ID: "2026-05-27", Secret: []byte("short"), Active: true})
+	b.SetKey(KeyRow{Kind: KeyVisitor, ID: "someday", Secret: make([]byte, VisitorKeyLen), Active: true})
+	if b.Table().Ready() {
+		t.Error("a visitor key of five bytes or of no day is taken")
+	}
+	b = edgeBuilder(t)
+	b.SetKey(KeyRow{Kind: KeyClickID, ID: "1", Retired: true})
+	b.SetKey(KeyRow{Kind: KeyClickID, ID: "2", Secret: []byte("short"), Active: true})
+	if b.Table().Ready() {
+		t.Error("a click-id key of five bytes is taken")
 	}
 }

@@ -96,52 +96,6 @@ func TestLocations(t *testing.T) {
 	}
 }
 
-func TestSlugs(t *testing.T) {
-	e := newEdge(t)
-	key := NewCodeKey(glowSecrets[1], "s.glow.test")
-	signature := string(key.AppendSlugSignature(nil, []byte("winter")))
-	for _, c := range []struct {
-		name, host, path string
-		link             uint32 // 0: unknown
-	}{
-		{"open domain", "go.glow.test", "/summer", linkSlug},
-		{"with a query", "go.glow.test", "/summer?a=b", linkSlug},
-		{"the same slug of another domain", "m.glow.test", "/summer", linkLiveOnM},
-		{"another brand's slug", "go.glow.test", "/volt-sale", 0},
-		{"deleted link's slug", "go.glow.test", "/deleted", 0},
-		{"capitals", "go.glow.test", "/Summer", 0},
-		{"escaped letter", "go.glow.test", "/s%75mmer", 0},
-		{"trailing slash", "go.glow.test", "/summer/", 0},
-		{"below another path", "go.glow.test", "/x/summer", 0},
-		{"doubled slash", "go.glow.test", "//summer", 0},
-		{"signature where none is asked for", "go.glow.test", "/summer~abcdef", 0},
-		{"bare tilde", "go.glow.test", "/summer~", 0},
-		{"signed", "s.glow.test", "/winter~" + signature, linkSigned},
-		{"signed domain, no signature", "s.glow.test", "/winter", 0},
-		{"signed domain, bare tilde", "s.glow.test", "/winter~", 0},
-		{"altered signature", "s.glow.test", "/winter~" + signature[:5] + string(signature[5]^1), 0},
-		{"longer signature", "s.glow.test", "/winter~" + signature + "0", 0},
-		{"signed twice", "s.glow.test", "/winter~" + signature + "~" + signature, 0},
-		{"another slug's signature", "s.glow.test", "/winter~" + string(key.AppendSlugSignature(nil, []byte("summer"))), 0},
-		{"signed but absent", "s.glow.test", "/summer~" + string(key.AppendSlugSignature(nil, []byte("summer"))), 0},
-		{"self-contained token without a slug", "go.glow.test", "/~AAAA", 0},
-	} {
-		got := e.get(t, c.host, c.path)
-		if c.link == 0 {
-			if clicks := e.take(); got.status != 404 || len(clicks) != 0 {
-				t.Errorf("%s: status %d, %d clicks, want 404 and none", c.name, got.status, len(clicks))
-			}
-			continue
-		}
-		_, click := got.location(t)
-		slug, _, _ := strings.Cut(strings.TrimPrefix(c.path, "/"), "~")
-		slug, _, _ = strings.Cut(slug, "?")
-		if kept := e.one(t); click.Link != c.link || string(kept.Slug) != slug || string(kept.Host) != c.host {
-			t.Errorf("%s: link %d, recorded slug %q on %q", c.name, click.Link, kept.Slug, kept.Host)
-		}
-	}
-}
-
 // Whatever is not a link of the host gets one and the same answer, byte for byte, and leaves no click.
 func TestUnknownForgedRetiredAndForeignLookAlike(t *testing.T) {
 	e := newEdge(t)
@@ -220,27 +174,6 @@ func TestUnknownForgedRetiredAndForeignLookAlike(t *testing.T) {
 	if clicks := e.take(); len(clicks) != 0 {
 		t.Errorf("%d clicks recorded, the first on link %d", len(clicks), clicks[0].Link)
 	}
-}
-
-func TestKeyRotation(t *testing.T) {
-	e := newEdge(t)
-	old, current := codeOn("go.glow.test", glowSecrets[0], 0, linkOldKey), glowCode(linkLive)
-	check := func(when, code string, want int) {
-		t.Helper()
-		if got := e.get(t, "go.glow.test", "/"+code); got.status != want {
-			t.Errorf("%s: status %d, want %d", when, got.status, want)
-		}
-	}
-	check("rotated key keeps its codes", old, 302)
-	check("active key", current, 302)
-	e.builder.SetKey(KeyRow{Brand: 1, Kind: KeyCode, ID: "0", Retired: true})
-	e.server.SetTable(e.builder.Table())
-	check("retired key breaks its codes", old, 404)
-	check("and no others", current, 302)
-	e.builder.SetKey(KeyRow{Brand: 1, Kind: KeyCode, ID: "0", Secret: []byte("glow, slot 0 again"), Active: true})
-	e.server.SetTable(e.builder.Table())
-	check("a slot used again does not bring them back", old, 404)
-	check("its new codes work", codeOn("go.glow.test", []byte("glow, slot 0 again"), 0, linkLive), 302)
 }
 
 func TestEndedLinks(t *testing.T) {
@@ -404,18 +337,3 @@ func TestWithoutATableTheAnswerIsToComeBack(t *testing.T) {
 	}
 }
 
-func TestUnusableKeysAreAsGoodAsNone(t *testing.T) {
-	b := edgeBuilder(t)
-	b.SetKey(KeyRow{Kind: KeyVisitor, ID: edgeNow.Format(time.DateOnly), Retired: true})
-	b.SetKey(KeyRow{Kind: KeyVisitor, ID: "2026-05-27", Secret: []byte("short"), Active: true})
-	b.SetKey(KeyRow{Kind: KeyVisitor, ID: "someday", Secret: make([]byte, VisitorKeyLen), Active: true})
-	if b.Table().Ready() {
-		t.Error("a visitor key of five bytes or of no day is taken")
-	}
-	b = edgeBuilder(t)
-	b.SetKey(KeyRow{Kind: KeyClickID, ID: "1", Retired: true})
-	b.SetKey(KeyRow{Kind: KeyClickID, ID: "2", Secret: []byte("short"), Active: true})
-	if b.Table().Ready() {
-		t.Error("a click-id key of five bytes is taken")
-	}
-}

@@ -71,6 +71,21 @@ func (d *Domain) verify(code Code) bool {
 	return code.Verify(&d.keys[slot]) && d.usable[slot]
 }
 
+// slots is a set of key slots, one bit each.
+type slots uint8
+
+func (s slots) has(slot uint8) bool { return s>>slot&1 != 0 }
+
+// signers are the slots whose keys, not retired, have made a slug's signature. All are tried, whatever the signature.
+func (d *Domain) signers(slug, signature []byte) (s slots) {
+	for slot := range d.keys {
+		if d.keys[slot].VerifySlug(slug, signature) && d.usable[slot] {
+			s |= 1 << slot
+		}
+	}
+	return s
+}
+
 // pageLinks is how many consecutive link numbers share a page: what a change of one link copies.
 const pageLinks = 512
 
