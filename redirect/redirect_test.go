@@ -336,4 +336,3 @@ func TestWithoutATableTheAnswerIsToComeBack(t *testing.T) {
 		t.Errorf("with a table again: %q", got.raw)
 	}
 }
-
