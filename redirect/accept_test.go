@@ -36,7 +36,7 @@ func TestPanicFailsOneRequest(t *testing.T) {
 		status int
 	}{{"GET", 500}, {"HEAD", 500}, {"GET", 302}, {"HEAD", 302}} {
 		write(t, conn, wire(want.method+" /"+glowCode(linkLive)+" HTTP/1.1\nHost: go.glow.test"))
-		got := read(t, conn, r, want.method)
+		got := read(t, r, want.method)
 		if got.status != want.status || strings.Contains(got.raw, "broken") || want.method == "HEAD" && got.body != "" {
 			t.Errorf("%s answers %q, want %d", want.method, got.raw, want.status)
 		}
@@ -106,7 +106,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 	answered := func() {
 		t.Helper()
 		write(t, connected, wire("GET /"+glowCode(linkLive)+" HTTP/1.1\nHost: go.glow.test"))
-		if got := read(t, connected, r, "GET"); got.status != 302 {
+		if got := read(t, r, "GET"); got.status != 302 {
 			t.Fatalf("answers %q", got.raw)
 		}
 	}
@@ -144,7 +144,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 	answered()
 	restore()
 	write(t, waiting, wire("GET /"+glowCode(linkLive)+" HTTP/1.1\nHost: go.glow.test"))
-	if got := read(t, waiting, bufio.NewReader(waiting), "GET"); got.status != 302 {
+	if got := read(t, bufio.NewReader(waiting), "GET"); got.status != 302 {
 		t.Errorf("who waited is answered %q", got.raw)
 	}
 }
@@ -162,7 +162,7 @@ func TestConnectionFlood(t *testing.T) {
 	healthy := func(i int) {
 		t.Helper()
 		write(t, conns[i], wire("GET /"+glowCode(linkLive)+" HTTP/1.1\nHost: go.glow.test"))
-		if got := read(t, conns[i], readers[i], "GET"); got.status != 302 {
+		if got := read(t, readers[i], "GET"); got.status != 302 {
 			t.Fatalf("connection %d is answered %q", i, got.raw)
 		}
 	}
@@ -171,7 +171,7 @@ func TestConnectionFlood(t *testing.T) {
 	}
 	for range 3 * most {
 		conn := e.dial(t)
-		if got := read(t, conn, bufio.NewReader(conn), "GET"); got.status != 503 {
+		if got := read(t, bufio.NewReader(conn), "GET"); got.status != 503 {
 			t.Fatalf("one connection too many is answered %q", got.raw)
 		}
 		conn.Close()
@@ -183,7 +183,7 @@ func TestConnectionFlood(t *testing.T) {
 	for deadline := time.Now().Add(5 * time.Second); ; {
 		conn := e.dial(t)
 		write(t, conn, wire("GET /"+glowCode(linkLive)+" HTTP/1.1\nHost: go.glow.test"))
-		got := read(t, conn, bufio.NewReader(conn), "GET")
+		got := read(t, bufio.NewReader(conn), "GET")
 		conn.Close()
 		if got.status == 302 {
 			break
@@ -208,7 +208,7 @@ func TestAbsentCodesLeaveNothingBehind(t *testing.T) {
 			code = fmt.Sprintf("%011d", i)
 		}
 		write(t, conn, wire("GET /"+code+" HTTP/1.1\nHost: go.glow.test"))
-		if got := read(t, conn, r, "GET"); got.status != 404 {
+		if got := read(t, r, "GET"); got.status != 404 {
 			t.Fatalf("code %s is answered %q", code, got.raw)
 		}
 	}
@@ -248,7 +248,7 @@ func TestStopFinishesWhatIsUnderWay(t *testing.T) {
 	default:
 	}
 	close(goOn)
-	got := read(t, busy, bufio.NewReader(busy), "GET")
+	got := read(t, bufio.NewReader(busy), "GET")
 	if got.status != 302 || !strings.Contains(got.raw, "Connection: close\r\n") {
 		t.Errorf("the request under way is answered %q", got.raw)
 	}

@@ -91,7 +91,7 @@ func set[K comparable, V any](m map[K]V, key K, value V, gone bool) {
 	m[key] = value
 }
 
-// HasBrand, HasInfluencer and HasCampaign tell a change of what the builder holds from something new.
+// HasBrand tells a change of a brand that the builder holds from a new one.
 func (b *Builder) HasBrand(id uint32) bool { return has(b.brands, id) }
 
 // HasInfluencer is HasBrand for a creator.

@@ -290,7 +290,7 @@ func TestSetLinkRefusals(t *testing.T) {
 		row := LinkRow{ID: 3, Key: "my-link", Brand: 1, Campaign: 1, Influencer: 1, Domain: 1, Enabled: true}
 		c.change(&row)
 		err := m.builder.SetLink(row)
-		if !errors.Is(err, c.want) || err != nil && !(strings.Contains(err.Error(), "my-link") && strings.Contains(err.Error(), "number 3")) {
+		if !errors.Is(err, c.want) || err != nil && !strings.Contains(err.Error(), `link "my-link" (number 3)`) {
 			t.Errorf("%s: %v, want %v with the link's name", name, err, c.want)
 		}
 		want := 5

@@ -43,13 +43,13 @@ type CodeKey struct {
 // NewCodeKey derives the key of host (as CanonicalHost returns it) from a brand's signing secret.
 func NewCodeKey(secret []byte, host string) CodeKey {
 	return CodeKey{
-		code: deriveSipKey(secret, "carom code v1", host),
-		slug: deriveSipKey(secret, "carom slug v1", host),
+		code: deriveSIPKey(secret, "carom code v1", host),
+		slug: deriveSIPKey(secret, "carom slug v1", host),
 	}
 }
 
-// deriveSipKey is HMAC-SHA256(secret, purpose 0x00 context), its first 128 bits.
-func deriveSipKey(secret []byte, purpose, context string) [2]uint64 {
+// deriveSIPKey is HMAC-SHA256(secret, purpose 0x00 context), its first 128 bits.
+func deriveSIPKey(secret []byte, purpose, context string) [2]uint64 {
 	m := hmac.New(sha256.New, secret)
 	m.Write([]byte(purpose))
 	m.Write([]byte{0})

@@ -251,7 +251,7 @@ func (e *edge) send(t testing.TB, request string) reply {
 	conn := e.dial(t)
 	defer conn.Close()
 	write(t, conn, wire(request))
-	return read(t, conn, bufio.NewReader(conn), request)
+	return read(t, bufio.NewReader(conn), request)
 }
 
 func wire(request string) string {
@@ -278,7 +278,7 @@ func write(t testing.TB, conn net.Conn, s string) {
 }
 
 // read reads the answer to request.
-func read(t testing.TB, conn net.Conn, r *bufio.Reader, request string) reply {
+func read(t testing.TB, r *bufio.Reader, request string) reply {
 	t.Helper()
 	var raw strings.Builder
 	tee := bufio.NewReader(io.TeeReader(oneByte{r}, &raw))
@@ -287,6 +287,7 @@ func read(t testing.TB, conn net.Conn, r *bufio.Reader, request string) reply {
 	if err != nil {
 		t.Fatalf("no answer to %.200q: %v", request, err)
 	}
+	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatalf("body of the answer to %.200q: %v", request, err)

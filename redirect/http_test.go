@@ -171,9 +171,9 @@ func TestBodiesAreDiscarded(t *testing.T) {
 			r := bufio.NewReader(conn)
 			first := method + " /" + glowCode(linkLive) + " HTTP/1.1"
 			write(t, conn, wire(first+"\nHost: go.glow.test\n"+c.header)+c.body)
-			_, click1 := read(t, conn, r, first).location(t)
+			_, click1 := read(t, r, first).location(t)
 			write(t, conn, wire("GET /summer HTTP/1.1\nHost: go.glow.test"))
-			_, click2 := read(t, conn, r, "GET").location(t)
+			_, click2 := read(t, r, "GET").location(t)
 			conn.Close()
 			if clicks := e.take(); click1.Link != linkLive || click2.Link != linkSlug || len(clicks) != 2 {
 				t.Errorf("%s, %s: answers are of links %d and %d, %d clicks recorded", method, c.name, click1.Link, click2.Link, len(clicks))
@@ -194,7 +194,7 @@ func TestPipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 	write(t, conn, requests)
 	r := bufio.NewReader(conn)
 	for i, l := range links {
-		if _, click := read(t, conn, r, "GET").location(t); click.Link != l || int(click.Sequence) != i {
+		if _, click := read(t, r, "GET").location(t); click.Link != l || int(click.Sequence) != i {
 			t.Errorf("answer %d is click %+v, want link %d", i, click, l)
 		}
 	}
@@ -307,7 +307,7 @@ func TestRequestsDoNotShareMemory(t *testing.T) {
 	r := bufio.NewReader(conn)
 	for i, headers := range []string{"User-Agent: first\nReferer: https://first.test/\nAccept-Language: fr\nPurpose: prefetch", "Accept: */*"} {
 		write(t, conn, wire("GET /"+glowCode(linkLive)+" HTTP/1.1\nHost: go.glow.test\n"+headers))
-		read(t, conn, r, "GET")
+		read(t, r, "GET")
 		kept := e.one(t)
 		want := ingest.Click{}
 		if i == 0 {

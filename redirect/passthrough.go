@@ -95,10 +95,10 @@ func appendUnescaped(dst, s []byte) ([]byte, bool) {
 			return dst, true
 		}
 		c := s[0]
-		switch {
-		case c == '+':
+		switch c {
+		case '+':
 			c = ' '
-		case c == '%':
+		case '%':
 			if len(s) < 3 {
 				return dst, false
 			}

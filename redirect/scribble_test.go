@@ -117,7 +117,7 @@ func TestRecordsOfOneConnection(t *testing.T) {
 	r := bufio.NewReader(conn)
 	for _, who := range []string{"aaaaaaaa", "bbbbbbbb"} {
 		write(t, conn, wire("GET /"+glowCode(linkLive)+"?sub1="+who+" HTTP/1.1\nHost: go.glow.test\nUser-Agent: "+who+"\nReferer: https://"+who+".test/"))
-		read(t, conn, r, "GET")
+		read(t, r, "GET")
 	}
 	records := sink.records(t, 3)
 	if len(records) != 2 {

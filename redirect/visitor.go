@@ -29,15 +29,15 @@ type sipDay struct {
 	k0, k1 uint64
 }
 
-func newSipDay(k visitorKey) *sipDay {
-	sip := deriveSipKey(k.secret, "carom visitor v1", "")
+func newSIPDay(k visitorKey) *sipDay {
+	sip := deriveSIPKey(k.secret, "carom visitor v1", "")
 	return &sipDay{visitorKey: k, k0: sip[0], k1: sip[1]}
 }
 
 // set installs a key that the table brought, unless the hasher is already past its day.
 func (h *visitorHasher) set(k visitorKey) {
 	if old := h.today.Load(); len(k.secret) > 0 && (old == nil || k.day > old.day) {
-		h.today.Store(newSipDay(k))
+		h.today.Store(newSIPDay(k))
 	}
 }
 
@@ -64,7 +64,7 @@ func (h *visitorHasher) advance(old *sipDay, day int64) *sipDay {
 	for k.day < day {
 		k = visitorKey{k.day + 1, NextVisitorKey(k.secret)}
 	}
-	next := newSipDay(k)
+	next := newSIPDay(k)
 	h.today.CompareAndSwap(old, next)
 	return next
 }
