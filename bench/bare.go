@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
+	_ "net/http/pprof" // for --profile
 	"os"
 	"os/exec"
 	"strconv"
@@ -26,19 +28,29 @@ func startBare(ctx context.Context, cpu, locationLen int) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return startProcess(ctx, "bare fasthttp", addr, cpu, exec.Command(self, bareArg, addr, strconv.Itoa(locationLen)))
+	admin, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	p, err := startProcess(ctx, "bare", addr, cpu, exec.Command(self, bareArg, addr, admin, strconv.Itoa(locationLen)))
+	if err != nil {
+		return nil, err
+	}
+	p.admin = "http://" + admin
+	return p, nil
 }
 
 // serveBare is the yardstick: fasthttp with the options of Carom's server and a handler that looks at nothing. It answers
 // 302 with a Location as long as Carom's and no other header of its own. It runs until it is killed.
 func serveBare(args []string) error {
-	if len(args) != 2 {
-		return fmt.Errorf("%s takes an address and a length", bareArg)
+	if len(args) != 3 {
+		return fmt.Errorf("%s takes two addresses and a length", bareArg)
 	}
-	length, err := strconv.Atoi(args[1])
+	length, err := strconv.Atoi(args[2])
 	if err != nil {
 		return err
 	}
+	go func() { _ = http.ListenAndServe(args[1], nil) }() // net/http/pprof's handlers; without them no profile is to be had
 	name, location := []byte("Location"), bytes.Repeat([]byte("x"), length)
 	copy(location, "https://shop.bench.example/")
 	c := redirect.Default()

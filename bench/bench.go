@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -237,6 +236,3 @@ func (b *bench) verify(ctx context.Context) error {
 	}
 	return nil
 }
-
-// settle is how long a server that was just woken may put its house in order.
-const settle = 50 * time.Millisecond

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,7 +22,6 @@ import (
 type caromNode struct {
 	*process
 
-	admin     string // URL
 	batchRows int
 }
 
@@ -68,7 +68,8 @@ func startCarom(ctx context.Context, cpu int, program string, w *world, c caromC
 	if err != nil {
 		return nil, err
 	}
-	n := &caromNode{process: p, admin: "http://" + admin, batchRows: c.batchRows}
+	p.admin = "http://" + admin
+	n := &caromNode{process: p, batchRows: c.batchRows}
 	err = poll(ctx, startTimeout, startPoll, func() error {
 		m, err := n.metrics(ctx)
 		if err == nil && int(m["carom_links"]) != w.links {
@@ -85,7 +86,7 @@ func startCarom(ctx context.Context, cpu int, program string, w *world, c caromC
 
 // metrics are the node's own, by name, summed over labels.
 func (n *caromNode) metrics(ctx context.Context) (map[string]float64, error) {
-	body, err := n.get(ctx, "/metrics")
+	body, err := get(ctx, n.admin+"/metrics")
 	if err != nil {
 		return nil, err
 	}
@@ -113,8 +114,8 @@ func parseMetrics(r io.Reader) (map[string]float64, error) {
 	return sums, lines.Err()
 }
 
-func (n *caromNode) get(ctx context.Context, path string) (io.ReadCloser, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, n.admin+path, nil)
+func get(ctx context.Context, url string) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -124,20 +125,14 @@ func (n *caromNode) get(ctx context.Context, path string) (io.ReadCloser, error)
 	}
 	if response.StatusCode != http.StatusOK {
 		response.Body.Close()
-		return nil, fmt.Errorf("GET %s%s: %s", n.admin, path, response.Status)
+		return nil, fmt.Errorf("GET %s: %s", url, response.Status)
 	}
 	return response.Body, nil
 }
 
-// profile saves a CPU profile of the next seconds to a file. The returned function waits for it.
-func (n *caromNode) profile(ctx context.Context, path string, d time.Duration) (wait func() error) {
-	done := make(chan error, 1)
-	go func() { done <- n.saveProfile(ctx, path, d) }()
-	return func() error { return <-done }
-}
-
-func (n *caromNode) saveProfile(ctx context.Context, path string, d time.Duration) error {
-	body, err := n.get(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", max(1, int(d.Seconds()))))
+// saveProfile writes a CPU profile of a server's next seconds to a file.
+func saveProfile(ctx context.Context, url, path string, d time.Duration) error {
+	body, err := get(ctx, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", url, max(1, int(d.Seconds()))))
 	if err != nil {
 		return err
 	}
@@ -150,6 +145,31 @@ func (n *caromNode) saveProfile(ctx context.Context, path string, d time.Duratio
 	return errors.Join(err, file.Close())
 }
 
+const (
+	restFor   = 200 * time.Millisecond
+	restUsage = 0.02 // of CPU seconds in that time; an idle node uses less
+)
+
+// rest waits until the node has nothing to do.
+func (n *caromNode) rest(ctx context.Context) error {
+	var before usage // much less than by now
+	err := poll(ctx, startTimeout, restFor, func() error {
+		now, err := usageOf(n.pids())
+		if err != nil {
+			return err
+		}
+		used := now.minus(before).total()
+		if before = now; used > restUsage {
+			return fmt.Errorf("it used %.2f s of CPU in %s", used, restFor)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for Carom to come to rest: %w", err)
+	}
+	return nil
+}
+
 // A flush is what bringing clicks to ClickHouse took, with nothing else to do.
 type flush struct {
 	Rows    int     `json:"rows"`
@@ -159,7 +179,7 @@ type flush struct {
 
 func (f flush) perSecond() float64 {
 	if f.Rows == 0 {
-		return 0
+		return math.NaN()
 	}
 	return float64(f.Rows) / f.Seconds
 }

@@ -91,29 +91,40 @@ const ticks = 100
 // usageOf adds up what the processes have used, threads that ended included.
 func usageOf(pids []int) (sum usage, err error) {
 	for _, pid := range pids {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		own, _, err := readUsage(pid)
 		if err != nil {
 			return sum, err
 		}
-		u, err := parseStat(stat)
-		if err != nil {
-			return sum, fmt.Errorf("read CPU time of process %d: %w", pid, err)
-		}
-		sum.User += u.User
-		sum.System += u.System
+		sum.User += own.User
+		sum.System += own.System
 	}
 	return sum, nil
 }
 
-// parseStat reads fields 14 and 15 of /proc/PID/stat, see proc(5). The name, field 2, may hold anything.
-func parseStat(stat []byte) (usage, error) {
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 13 {
-		return usage{}, fmt.Errorf("%q is no /proc/PID/stat", stat)
+// readUsage is what a process has used, and what those of its children that have ended did.
+func readUsage(pid int) (own, children usage, err error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return own, children, err
 	}
-	user, err := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	return usage{float64(user) / ticks, float64(system) / ticks}, errors.Join(err, err2)
+	return parseStat(stat)
+}
+
+// parseStat reads fields 14 to 17 of /proc/PID/stat, see proc(5). The name, field 2, may hold anything.
+func parseStat(stat []byte) (own, children usage, err error) {
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 15 {
+		return own, children, fmt.Errorf("%q is no /proc/PID/stat", stat)
+	}
+	var seconds [4]float64
+	for i := range seconds {
+		n, err := strconv.ParseInt(fields[11+i], 10, 64)
+		if err != nil {
+			return own, children, fmt.Errorf("read CPU time: %w", err)
+		}
+		seconds[i] = float64(n) / ticks
+	}
+	return usage{seconds[0], seconds[1]}, usage{seconds[2], seconds[3]}, nil
 }
 
 // idleOf is how long a CPU has been idle since boot, in seconds.

@@ -18,11 +18,12 @@ import (
 // A process is a server that was started to be measured. It runs on a CPU of its own and only while it is measured:
 // resume and pause bracket that, so that the idle chores of one server cost the others nothing.
 type process struct {
-	name string
-	addr string // of its public listener
-	cmd  *exec.Cmd
-	said *tail
-	done chan struct{}
+	name  string
+	addr  string // of its public listener
+	admin string // URL that serves profiles, empty for none
+	cmd   *exec.Cmd
+	said  *tail
+	done  chan struct{}
 }
 
 const (

@@ -3,15 +3,22 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
+	"strings"
 	"text/tabwriter"
 )
 
-// print writes the figures for people: medians over rounds, ratios of neighbours.
-func (r *result) print(w io.Writer) {
+// print writes the figures for people: medians over rounds that nobody disturbed, ratios of neighbours.
+func (all *result) print(w io.Writer) {
+	r := *all
+	r.Loads, r.Latencies, r.Flushes = undisturbed(all.Loads), undisturbed(all.Latencies), undisturbed(all.Flushes)
 	m, o := r.Machine, r.Options
 	fmt.Fprintf(w, "\n%s, %d CPUs, Linux %s, %s; server on one CPU, load and ClickHouse on the other\n", m.CPU, m.CPUs, m.Kernel, m.Go)
 	fmt.Fprintf(w, "%d rounds of %g s, %d links, %d connections, Location of %d bytes; medians, ratios within a round\n",
 		o.Rounds, o.Seconds, o.Links, o.Conns, r.LocationBytes)
+	taken := len(all.Loads) + len(all.Latencies) + len(all.Flushes)
+	fmt.Fprintf(w, "%d of %d measurements left out: other processes used more than %.0f %% of a CPU meanwhile\n",
+		taken-len(r.Loads)-len(r.Latencies)-len(r.Flushes), taken, 100*disturbed)
 	for _, s := range r.streams() {
 		r.printLoads(w, s)
 		r.printLatencies(w, s)
@@ -42,61 +49,83 @@ func (r *result) title(stream string) string {
 }
 
 func (r *result) printLoads(w io.Writer, stream string) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "\nClosed loop, %s\n", r.title(stream))
-	fmt.Fprintln(t, "\trequests/s\tof bare\tof nginx\tCPU µs/request\tover bare\tserver busy\tothers\t")
+	t := newTable(w, "", "requests/s", "of bare", "of nginx", "CPU µs/request", "over bare", "server busy", "rounds")
 	for _, name := range targetNames {
 		figure := func(f func(loadSample) float64) float64 { return median(each(r.Loads, stream, name, f)) }
 		ratio := func(base string) float64 {
 			return median(ratios(r.Loads, stream, name, base, loadSample.perSecond))
 		}
-		fmt.Fprintf(t, "%s\t%.0f\t%.2f\t%.2f\t%.2f\t%+.2f\t%.0f %%\t%.0f %%\t\n", name, figure(loadSample.perSecond),
-			ratio(targetBare), ratio(targetNginx), figure(loadSample.microsEach), r.overBare(stream, name),
-			100*figure(func(s loadSample) float64 { return s.Busy }), 100*figure(func(s loadSample) float64 { return s.Foreign }))
+		t.row(name, "%.0f", figure(loadSample.perSecond), "%.2f", ratio(targetBare), "%.2f", ratio(targetNginx),
+			"%.2f", figure(loadSample.microsEach), "%+.2f", r.overBare(stream, name),
+			"%.0f %%", 100*figure(func(s loadSample) float64 { return s.Busy }),
+			"%.0f", float64(len(each(r.Loads, stream, name, loadSample.perSecond))))
 	}
 	t.Flush()
 }
 
-// overBare is the CPU time in µs that a request costs more than on bare fasthttp.
+// overBare is the CPU time in µs that a request costs more than on bare fasthttp in the same round.
 func (r *result) overBare(stream, name string) float64 {
-	bare := median(each(r.Loads, stream, targetBare, loadSample.microsEach))
-	return bare * (median(ratios(r.Loads, stream, name, targetBare, loadSample.microsEach)) - 1)
+	return median(pairs(r.Loads, stream, name, targetBare, loadSample.microsEach, func(a, b float64) float64 { return a - b }))
 }
 
 func (r *result) printLatencies(w io.Writer, stream string) {
-	if len(r.Latencies) == 0 {
+	if !r.Options.wants("latency") {
 		return
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "\nOpen loop at %d requests/s, %s; µs from when each was due\n", r.Options.Rate, r.title(stream))
-	fmt.Fprintln(t, "\tp50\tp99\tp99.9\tp99 of bare's\t")
+	t := newTable(w, "", "p50", "p99", "p99.9", "p99 of bare's", "rounds")
 	for _, name := range targetNames {
-		figure := func(f func(latencySample) float64) float64 { return median(each(r.Latencies, stream, name, f)) }
-		fmt.Fprintf(t, "%s\t%.0f\t%.0f\t%.0f\t%.2f\t\n", name,
-			figure(func(s latencySample) float64 { return s.P50 }), figure(latencySample.p99),
-			figure(func(s latencySample) float64 { return s.P999 }),
-			median(ratios(r.Latencies, stream, name, targetBare, latencySample.p99)))
+		p99 := each(r.Latencies, stream, name, latencySample.p99)
+		t.row(name, "%.0f", median(each(r.Latencies, stream, name, func(s latencySample) float64 { return s.P50 })),
+			"%.0f", median(p99), "%.0f", median(each(r.Latencies, stream, name, func(s latencySample) float64 { return s.P999 })),
+			"%.2f", median(ratios(r.Latencies, stream, name, targetBare, latencySample.p99)), "%.0f", float64(len(p99)))
 	}
 	t.Flush()
 }
 
 func (r *result) printWriters(w io.Writer, stream string) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "\nRows into clicks and its views, batches of %d, %s\n", r.Options.BatchRows, r.title(stream))
-	fmt.Fprintln(t, "\trows/s\tCarom's of it\tCPU µs/row\tuser\tsystem\twhose CPU\t")
+	t := newTable(w, "", "rows/s", "Carom's of it", "CPU µs/row", "user", "system", "rounds", "whose CPU")
 	for _, name := range writerNames {
-		figure := func(f func(flushSample) float64) float64 { return median(each(r.Flushes, stream, name, f)) }
 		whose := "ClickHouse"
-		if name == writerCarom {
+		switch {
+		case name == writerCarom:
 			whose = "Carom"
+		case !r.Options.wants("ceiling"):
+			continue
 		}
-		fmt.Fprintf(t, "%s\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%s\t\n", name, figure(flushSample.perSecond),
-			median(ratios(r.Flushes, stream, writerCarom, name, flushSample.perSecond)),
-			figure(func(s flushSample) float64 { return micros(s.CPU.total(), s.Rows) }),
-			figure(func(s flushSample) float64 { return micros(s.CPU.User, s.Rows) }),
-			figure(func(s flushSample) float64 { return micros(s.CPU.System, s.Rows) }), whose)
+		perRow := func(part func(usage) float64) float64 {
+			return median(each(r.Flushes, stream, name, func(s flushSample) float64 { return micros(part(s.CPU), s.Rows) }))
+		}
+		rates := each(r.Flushes, stream, name, flushSample.perSecond)
+		t.row(name, "%.0f", median(rates), "%.2f", median(ratios(r.Flushes, stream, writerCarom, name, flushSample.perSecond)),
+			"%.2f", perRow(usage.total), "%.2f", perRow(func(u usage) float64 { return u.User }),
+			"%.2f", perRow(func(u usage) float64 { return u.System }), "%.0f", float64(len(rates)), "%s", whose)
 	}
 	t.Flush()
 }
 
 func mega(bytes uint64) string { return fmt.Sprintf("%.0f MB", float64(bytes)/1e6) }
+
+// A table aligns columns to the right.
+type table struct{ *tabwriter.Writer }
+
+func newTable(w io.Writer, heads ...string) table {
+	t := table{tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)}
+	fmt.Fprintln(t, strings.Join(heads, "\t")+"\t")
+	return t
+}
+
+// row writes a name and then cells, each a format and its value. What is not a number was not measured.
+func (t table) row(name string, formatsAndValues ...any) {
+	fmt.Fprint(t, name)
+	for i := 0; i < len(formatsAndValues); i += 2 {
+		format, value := formatsAndValues[i].(string), formatsAndValues[i+1]
+		if number, ok := value.(float64); ok && math.IsNaN(number) {
+			format, value = "%s", "–"
+		}
+		fmt.Fprintf(t, "\t"+format, value)
+	}
+	fmt.Fprint(t, "\t\n")
+}

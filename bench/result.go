@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"strings"
@@ -50,8 +51,7 @@ type loadSample struct {
 	Requests uint64  `json:"requests"`
 	Seconds  float64 `json:"seconds"`
 	CPU      usage   `json:"cpu"`
-	Busy     float64 `json:"busy"`    // share of its CPU that the server used: well below 1 the load was the limit, or others were
-	Foreign  float64 `json:"foreign"` // share of the server's CPU that others used
+	Busy     float64 `json:"busy"` // share of its CPU that the server used: well below 1 the load was the limit, or others were
 }
 
 func (s loadSample) perSecond() float64 { return float64(s.Requests) / s.Seconds }
@@ -71,10 +71,10 @@ type flushSample struct {
 	flush
 }
 
-// micros is CPU time per item; 0 of none.
+// micros is CPU time per item; not a number of none.
 func micros(seconds float64, items int) float64 {
 	if items == 0 {
-		return 0
+		return math.NaN()
 	}
 	return 1e6 * seconds / float64(items)
 }

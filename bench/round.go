@@ -85,19 +85,28 @@ func (b *bench) alone(ctx context.Context, round int, s *stream) error {
 		name string
 		p    *process
 	}{{targetBare, b.bare}, {targetNginx, b.nginx}} {
+		if err := b.quiet(ctx); err != nil {
+			return err
+		}
 		t.p.resume()
-		time.Sleep(settle)
+		stop := b.profile(ctx, round, s.name+"-"+t.p.name, t.p)
 		if err := b.drive(ctx, round, s, t.name, t.p); err != nil {
 			return err
 		}
+		if err := stop(); err != nil {
+			return err
+		}
 		t.p.pause()
+	}
+	if err := b.quiet(ctx); err != nil {
+		return err
 	}
 	b.carom.resume()
 	defer b.carom.pause()
 	if err := b.fillFlights(ctx, s); err != nil {
 		return err
 	}
-	stop := b.profile(ctx, round, s.name+"-handler", b.options.duration())
+	stop := b.profile(ctx, round, s.name+"-handler", b.carom.process)
 	if err := b.drive(ctx, round, s, targetAlone, b.carom.process); err != nil {
 		return err
 	}
@@ -106,12 +115,10 @@ func (b *bench) alone(ctx context.Context, round int, s *stream) error {
 	}
 
 	b.resumeEngine()
-	stop = b.profile(ctx, round, s.name+"-flusher", 2*time.Second)
-	f, err := b.carom.drain(ctx)
-	if err != nil {
+	stop = b.profile(ctx, round, s.name+"-flusher", b.carom.process)
+	if err := b.flush(round, s, writerCarom, func() (flush, error) { return b.carom.drain(ctx) }); err != nil {
 		return err
 	}
-	b.result.Flushes = append(b.result.Flushes, flushSample{place{round, s.name, writerCarom}, f})
 	return stop()
 }
 
@@ -127,14 +134,16 @@ func (b *bench) fillFlights(ctx context.Context, s *stream) error {
 		filled += int(l.requests)
 		b.clicks += l.requests
 	}
-	return nil
+	return b.carom.rest(ctx)
 }
 
 // whole measures Carom with ClickHouse storing its clicks, which shares a CPU with the generator.
 func (b *bench) whole(ctx context.Context, round int, s *stream) error {
+	if err := b.quiet(ctx); err != nil {
+		return err
+	}
 	b.carom.resume()
 	defer b.carom.pause()
-	time.Sleep(settle)
 	if err := b.drive(ctx, round, s, targetWhole, b.carom.process); err != nil {
 		return err
 	}
@@ -147,12 +156,17 @@ func (b *bench) drive(ctx context.Context, round int, s *stream, target string, 
 	if err := b.closedLoop(ctx, round, s, target, p); err != nil || !b.options.wants("latency") {
 		return err
 	}
+	w, err := b.watch()
+	if err != nil {
+		return err
+	}
 	l, err := b.openLoop(ctx, s, p)
 	if err != nil {
 		return err
 	}
-	b.result.Latencies = append(b.result.Latencies, latencySample{place{round, s.name, target}, l})
-	return nil
+	others, err := b.others(w)
+	b.result.Latencies = append(b.result.Latencies, latencySample{place{round, s.name, target, others}, l})
+	return err
 }
 
 func (b *bench) openLoop(ctx context.Context, s *stream, p *process) (latencies, error) {
@@ -165,25 +179,23 @@ func (b *bench) openLoop(ctx context.Context, s *stream, p *process) (latencies,
 
 // closedLoop runs wrk on a target. Of the whole, CPU time counts until the last click is stored.
 func (b *bench) closedLoop(ctx context.Context, round int, s *stream, target string, p *process) error {
-	idle, err := idleOf(b.cpus.server)
+	before, err := usageOf(p.pids())
 	if err != nil {
 		return err
 	}
-	cpu, err := usageOf(p.pids())
+	w, err := b.watch()
 	if err != nil {
 		return err
 	}
-	began := time.Now()
 	l, err := b.wrk.run(ctx, p.addr, s, b.options.duration())
 	if err != nil {
 		return err
 	}
-	wall := time.Since(began)
-	loaded, err := usageOf(p.pids())
+	others, err := b.others(w)
 	if err != nil {
 		return err
 	}
-	idleAfter, err := idleOf(b.cpus.server)
+	loaded, err := usageOf(p.pids())
 	if err != nil {
 		return err
 	}
@@ -200,33 +212,44 @@ func (b *bench) closedLoop(ctx context.Context, round int, s *stream, target str
 		}
 	}
 	b.result.Loads = append(b.result.Loads, loadSample{
-		place: place{round, s.name, target}, Requests: l.requests, Seconds: l.took.Seconds(), CPU: total.minus(cpu),
-		Busy:    loaded.minus(cpu).total() / l.took.Seconds(),
-		Foreign: 1 - (idleAfter-idle+loaded.minus(cpu).total())/wall.Seconds(),
+		place: place{round, s.name, target, others}, Requests: l.requests, Seconds: l.took.Seconds(),
+		CPU: total.minus(before), Busy: loaded.minus(before).total() / l.took.Seconds(),
 	})
 	return nil
 }
 
 // ceilings measures what ClickHouse can take, right after Carom's writer.
 func (b *bench) ceilings(ctx context.Context, round int, s *stream) error {
-	made, err := b.ceiling.measureMade(ctx, s.links)
+	err := b.flush(round, s, writerMade, func() (flush, error) { return b.ceiling.measureMade(ctx, s.links) })
 	if err != nil {
 		return err
 	}
-	copied, err := b.ceiling.measureCopied(ctx)
-	if err != nil {
-		return err
-	}
-	b.result.Flushes = append(b.result.Flushes,
-		flushSample{place{round, s.name, writerMade}, made},
-		flushSample{place{round, s.name, writerCopied}, copied})
-	return nil
+	return b.flush(round, s, writerCopied, func() (flush, error) { return b.ceiling.measureCopied(ctx) })
 }
 
-// profile saves a CPU profile of Carom in the first round, where one was asked for.
-func (b *bench) profile(ctx context.Context, round int, name string, d time.Duration) (wait func() error) {
-	if b.options.Profile == "" || round > 0 {
+// flush measures rows on their way into clicks.
+func (b *bench) flush(round int, s *stream, writer string, measure func() (flush, error)) error {
+	w, err := b.watch()
+	if err != nil {
+		return err
+	}
+	f, err := measure()
+	if err != nil {
+		return err
+	}
+	others, err := b.others(w)
+	b.result.Flushes = append(b.result.Flushes, flushSample{place{round, s.name, writer, others}, f})
+	return err
+}
+
+// profile saves a CPU profile of a server in the first round, where one was asked for.
+func (b *bench) profile(ctx context.Context, round int, name string, p *process) (wait func() error) {
+	if b.options.Profile == "" || round > 0 || p.admin == "" {
 		return func() error { return nil }
 	}
-	return b.carom.profile(ctx, filepath.Join(b.options.Profile, name+".pprof"), d)
+	done := make(chan error, 1)
+	go func() {
+		done <- saveProfile(ctx, p.admin, filepath.Join(b.options.Profile, name+".pprof"), b.options.duration())
+	}()
+	return func() error { return <-done }
 }

@@ -1,11 +1,14 @@
 package main
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
-// median is the middle value, or the mean of the two middle ones; 0 of none.
+// median is the middle value, or the mean of the two middle ones; not a number of none.
 func median(values []float64) float64 {
 	if len(values) == 0 {
-		return 0
+		return math.NaN()
 	}
 	sorted := slices.Sorted(slices.Values(values))
 	middle := len(sorted) / 2
@@ -20,11 +23,18 @@ type place struct {
 	Round  int    `json:"round"`
 	Stream string `json:"stream"`
 	Name   string `json:"name"` // of the target or the writer
+	// Others is what other processes used meanwhile, as a share of one CPU.
+	Others float64 `json:"others"`
 }
 
 func (p place) at() place { return p }
 
 type placed interface{ at() place }
+
+// undisturbed leaves out samples that do not count.
+func undisturbed[S placed](samples []S) []S {
+	return slices.DeleteFunc(slices.Clone(samples), func(s S) bool { return s.at().Others > disturbed })
+}
 
 // each is a figure of every sample of a stream and name.
 func each[S placed](samples []S, stream, name string, figure func(S) float64) []float64 {
@@ -37,9 +47,13 @@ func each[S placed](samples []S, stream, name string, figure func(S) float64) []
 	return values
 }
 
-// ratios compares a figure of two names round by round: neighbours in time had the same machine. A round that lacks one of
-// the two does not count.
+// ratios compares a figure of two names round by round: neighbours in time had the same machine.
 func ratios[S placed](samples []S, stream, name, base string, figure func(S) float64) []float64 {
+	return pairs(samples, stream, name, base, figure, func(a, b float64) float64 { return a / b })
+}
+
+// pairs combines a figure of two names round by round. A round that lacks one of the two does not count.
+func pairs[S placed](samples []S, stream, name, base string, figure func(S) float64, combine func(a, b float64) float64) []float64 {
 	bases := map[int]float64{}
 	for _, s := range samples {
 		if p := s.at(); p.Stream == stream && p.Name == base {
@@ -49,8 +63,8 @@ func ratios[S placed](samples []S, stream, name, base string, figure func(S) flo
 	var values []float64
 	for _, s := range samples {
 		p := s.at()
-		if p.Stream == stream && p.Name == name && bases[p.Round] != 0 {
-			values = append(values, figure(s)/bases[p.Round])
+		if b, paired := bases[p.Round]; paired && p.Stream == stream && p.Name == name {
+			values = append(values, combine(figure(s), b))
 		}
 	}
 	return values
