@@ -23,7 +23,7 @@ func newLowCard() *lowCard {
 
 // Append adds a value whose bytes stay as they are until Reset.
 func (c *lowCard) Append(value string) {
-	if value != c.last || c.Rows() == 0 {
+	if value != c.last || len(c.ids) == 0 {
 		id, known := c.ids[value]
 		if !known {
 			id = c.add(value)
@@ -35,7 +35,7 @@ func (c *lowCard) Append(value string) {
 
 // AppendBytes adds a value whose bytes the caller will use again.
 func (c *lowCard) AppendBytes(value []byte) {
-	if string(value) != c.last || c.Rows() == 0 {
+	if string(value) != c.last || len(c.ids) == 0 {
 		id, known := c.ids[string(value)]
 		if !known {
 			id = c.add(string(value))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -107,40 +108,28 @@ func (s *Source) run(ctx context.Context) {
 func (s *Source) Refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
-	// Links are read before what they refer to: control writes parents first, so whatever a link seen here needs is
-	// there when the other tables are read a moment later.
-	changed, err := s.changedTables(ctx)
+	newest, err := s.newestVersions(ctx)
 	if err != nil {
 		return err
 	}
-	if len(changed) == 0 {
+	if newest == nil {
 		s.server.Fresh()
 		return nil
 	}
-	var links []LinkRow
-	linksSeen := s.seen["links"]
-	if changed["links"] {
-		if links, linksSeen, err = s.readLinks(ctx, "version > ?", s.seen["links"]); err != nil {
-			return err
-		}
-	}
+	// Control writes parents first: whatever a link up to the version just seen needs is there when parents are read now.
 	if err := s.readParents(ctx); err != nil {
 		return err
 	}
-	if len(s.staleBrands)+len(s.staleCampaigns)+len(s.staleInfluencers) > 0 {
-		dependent, _, err := s.readLinks(ctx, "brand_id IN ? OR campaign_id IN ? OR influencer_id IN ?",
-			ids(s.staleBrands), ids(s.staleCampaigns), ids(s.staleInfluencers))
-		if err != nil {
-			return err
-		}
-		links = append(dependent, links...)
-		s.staleBrands, s.staleCampaigns, s.staleInfluencers = nil, nil, nil
+	if err := s.readLinks(ctx, newest["links"]); err != nil {
+		return err
 	}
-	for _, l := range links {
-		s.apply(l)
-	}
-	s.seen["links"] = linksSeen
+	first := s.seen["links"] == 0
+	s.seen["links"] = max(s.seen["links"], newest["links"])
+	s.staleBrands, s.staleCampaigns, s.staleInfluencers = nil, nil, nil
 	s.server.SetTable(s.builder.Table())
+	if first {
+		debug.FreeOSMemory() // building the first table leaves more garbage than the table is large
+	}
 	return nil
 }
 
@@ -161,8 +150,9 @@ func (s *Source) apply(l LinkRow) {
 // referenceTables are the tables that a table of links is made of.
 var referenceTables = [...]string{"keys", "brands", "domains", "influencers", "campaigns", "links"}
 
-// changedTables names the tables that hold a version not yet seen. One small query answers most polls.
-func (s *Source) changedTables(ctx context.Context) (map[string]bool, error) {
+// newestVersions returns the highest version of each table that holds one not yet seen, nil where none does. One small query
+// answers most polls.
+func (s *Source) newestVersions(ctx context.Context) (map[string]uint64, error) {
 	query := ""
 	for i, table := range referenceTables {
 		if i > 0 {
@@ -174,7 +164,7 @@ func (s *Source) changedTables(ctx context.Context) (map[string]bool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for changes of reference data: %w", err)
 	}
-	changed := map[string]bool{}
+	var newest map[string]uint64
 	for rows.Next() {
 		var table string
 		var version uint64
@@ -182,10 +172,13 @@ func (s *Source) changedTables(ctx context.Context) (map[string]bool, error) {
 			return nil, fmt.Errorf("look for changes of reference data: %w", err)
 		}
 		if version > s.seen[table] {
-			changed[table] = true
+			if newest == nil {
+				newest = map[string]uint64{}
+			}
+			newest[table] = version
 		}
 	}
-	return changed, errors.Join(rows.Err(), rows.Close())
+	return newest, errors.Join(rows.Err(), rows.Close())
 }
 
 // readParents applies changes of everything but links.
@@ -284,27 +277,30 @@ func each(ctx context.Context, s *Source, table, columns string, row func(scanne
 	return nil
 }
 
-// readLinks returns the newest state of the links that where selects, and the highest version among them.
-func (s *Source) readLinks(ctx context.Context, where string, args ...any) (links []LinkRow, version uint64, err error) {
+// readLinks applies the newest state of the links that changed up to a version, and of those that refer to something that has.
+func (s *Source) readLinks(ctx context.Context, upTo uint64) error {
 	rows, err := s.conn.Query(ctx, `SELECT link_id, link, brand_id, campaign_id, influencer_id, domain_id, key_id, slug, coupon, destination,
 		utm_source, utm_medium, utm_campaign, utm_content, utm_term, toString(content_format), starts, expires, fallback_url,
-		enabled, deleted, version FROM links FINAL WHERE `+where, args...)
+		enabled, deleted FROM links FINAL
+		WHERE version > ? AND version <= ? OR brand_id IN ? OR campaign_id IN ? OR influencer_id IN ?`,
+		s.seen["links"], upTo, ids(s.staleBrands), ids(s.staleCampaigns), ids(s.staleInfluencers))
 	if err != nil {
-		return nil, 0, fmt.Errorf("read links: %w", err)
+		return fmt.Errorf("read links: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var l LinkRow
 		var format string
-		var v uint64
 		if err := rows.Scan(&l.ID, &l.Key, &l.Brand, &l.Campaign, &l.Influencer, &l.Domain, &l.KeyID, &l.Slug, &l.Coupon, &l.Destination,
 			&l.UTM.Source, &l.UTM.Medium, &l.UTM.Campaign, &l.UTM.Content, &l.UTM.Term, &format, &l.Starts, &l.Expires,
-			&l.Fallback, &l.Enabled, &l.Deleted, &v); err != nil {
-			return nil, 0, fmt.Errorf("read links: %w", err)
+			&l.Fallback, &l.Enabled, &l.Deleted); err != nil {
+			return fmt.Errorf("read links: %w", err)
 		}
 		l.Format = ingest.FormatOf(format)
-		links = append(links, l)
-		version = max(version, v)
+		s.apply(l)
 	}
-	return links, version, rows.Err()
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read links: %w", err)
+	}
+	return nil
 }
