@@ -172,7 +172,7 @@ func (b *bench) drive(ctx context.Context, round int, s *stream, target string, 
 func (b *bench) openLoop(ctx context.Context, s *stream, p *process) (latencies, error) {
 	l, err := runOpen(ctx, p.addr, s, b.options.Conns, b.options.Rate, b.options.duration())
 	if p == b.carom.process {
-		b.clicks += uint64(l.Answered)
+		b.clicks += l.Answered
 	}
 	return l, err
 }

@@ -65,9 +65,9 @@ func testClick(n int, at time.Time) *Click {
 	return c
 }
 
-func count(t *testing.T, db *chtest.DB, query string, args ...any) (n uint64) {
+func count(t *testing.T, db *chtest.DB, query string) (n uint64) {
 	t.Helper()
-	if err := db.Conn.QueryRow(t.Context(), query, args...).Scan(&n); err != nil {
+	if err := db.Conn.QueryRow(t.Context(), query).Scan(&n); err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
 	return n
