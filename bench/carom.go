@@ -64,7 +64,7 @@ func startCarom(ctx context.Context, cpu int, program string, w *world, c caromC
 		cmd.Args = append(cmd.Args, "--trusted-proxies", "127.0.0.1")
 	}
 	cmd.Env = append(os.Environ(), "CAROM_CLICKHOUSE="+c.dsn) // it holds a password
-	p, err := startProcess(ctx, "Carom", public, cpu, cmd)
+	p, err := startProcess(ctx, "carom", public, cpu, cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +216,7 @@ func (n *caromNode) drain(ctx context.Context) (flush, error) {
 		return nil
 	})
 	if err != nil {
-		return flush{}, fmt.Errorf("wait for Carom to store its clicks: %w", err)
+		return flush{}, fmt.Errorf("wait for Carom to store its clicks: %w: %s", err, n.said)
 	}
 	if len(marks) < 3 { // the first was before anything was stored
 		return flush{}, nil
