@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
@@ -30,18 +31,18 @@ func newCluster(t *testing.T) clusterFiles {
 	return clusterFiles{dir, secret}
 }
 
-// serve starts an edge node with its metrics on a free port.
-func (c clusterFiles) serve(t *testing.T, dsn, listen, admin string) *program {
+// serve starts an edge node.
+func (c clusterFiles) serve(t *testing.T, dsn, listen, admin string, linger time.Duration) *program {
 	t.Helper()
 	return spawn(t, "serve", "--clickhouse", dsn, "--cluster-secret", c.secret, "--node=5", "--listen", listen, "--admin", admin,
-		"--linger=300ms") // some taps of everybody
+		"--linger", linger.String())
 }
 
-// startControl starts a control process and returns the flags that lead the other commands to it.
-func (c clusterFiles) startControl(t *testing.T, dsn string) []string {
+// startControl starts a control process and returns it with the flags that lead the other commands to it.
+func (c clusterFiles) startControl(t *testing.T, dsn string) (p *program, flags []string) {
 	t.Helper()
 	file := filepath.Join(c.dir, "control.json")
-	p := spawn(t, "control", "--clickhouse", dsn, "--cluster-secret", c.secret, "--admin=127.0.0.1:0", "--control-file", file,
+	p = spawn(t, "control", "--clickhouse", dsn, "--cluster-secret", c.secret, "--admin=127.0.0.1:0", "--control-file", file,
 		"--public-url=http://{host}")
 	p.await(&p.errOut, "control serves")
 	text, err := os.ReadFile(file)
@@ -52,7 +53,7 @@ func (c clusterFiles) startControl(t *testing.T, dsn string) []string {
 	if err := json.Unmarshal(text, &address); err != nil {
 		t.Fatal(err)
 	}
-	return []string{"--server", address.URL, "--token", address.Token}
+	return p, []string{"--server", address.URL, "--token", address.Token}
 }
 
 // importSamples imports the sample brands and returns the short URL of one of their links.
@@ -119,7 +120,8 @@ func TestServeWithoutClickHouse(t *testing.T) {
 	}
 
 	listen, admin := freePort(t), freePort(t)
-	cluster.serve(t, dsn(engine.Edge), listen, admin)
+	const linger = 2 * time.Second
+	node := cluster.serve(t, dsn(engine.Edge), listen, admin, linger)
 	client := browserTo(listen)
 	defer client.CloseIdleConnections()
 	eventually(t, "the admin listener answers", func() bool { return readiness(admin) != 0 })
@@ -134,7 +136,8 @@ func TestServeWithoutClickHouse(t *testing.T) {
 	if _, err := schema.Apply(t.Context(), schema.Files, dsn(engine.Admin), nil); err != nil {
 		t.Fatal(err)
 	}
-	link := importSamples(t, cluster.startControl(t, dsn(engine.Admin)))
+	control, controlFlags := cluster.startControl(t, dsn(engine.Admin))
+	link := importSamples(t, controlFlags)
 	eventually(t, "/readyz is 200", func() bool { return readiness(admin) == http.StatusOK })
 	eventually(t, "the link is known", func() bool { return clickIDText.MatchString(get(t, client, link).header.Get("Location")) })
 
@@ -184,6 +187,18 @@ func TestServeWithoutClickHouse(t *testing.T) {
 	eventually(t, "the ledger balances", func() bool {
 		return count("SELECT count() FROM report_ledger WHERE balanced AND waiting = 0 AND accepted = (SELECT count() FROM clicks)") == 1
 	})
+	ended := make(chan int)
+	go func() { ended <- node.terminate() }()
+	eventually(t, "/readyz fails", func() bool { return readiness(admin) == http.StatusServiceUnavailable })
+	if got := get(t, client, link); got.status != http.StatusFound || !got.closes {
+		t.Errorf("a node that is about to end answers %d and keeps the connection: %v", got.status, !got.closes)
+	}
+	if code := <-ended; code != exitDone {
+		t.Errorf("SIGTERM: exit code %d", code)
+	}
+	if code := control.terminate(); code != exitDone {
+		t.Errorf("SIGTERM to control: exit code %d", code)
+	}
 }
 
 // killEngine kills the engine under "carom clickhouse", which must say so and fail.
@@ -223,12 +238,14 @@ func killEngine(t *testing.T, p *program) {
 func TestServeIsReplacedUnderLoad(t *testing.T) {
 	t.Parallel()
 	cluster, db := newCluster(t), chtest.New(t)
-	link := importSamples(t, cluster.startControl(t, db.DSN(engine.Admin)))
+	_, control := cluster.startControl(t, db.DSN(engine.Admin))
+	link := importSamples(t, control)
 	listen, admin := freePort(t), freePort(t)
-	node := cluster.serve(t, db.DSN(engine.Edge), listen, admin)
+	const followers, replacements = 40, 2
+	const linger = 4 * pause // some taps of everybody
+	node := cluster.serve(t, db.DSN(engine.Edge), listen, admin, linger)
 	eventually(t, "/readyz is 200", func() bool { return readiness(admin) == http.StatusOK })
 
-	const followers, replacements = 40, 2
 	crowd := newCrowd(t, listen, link, followers)
 	for range replacements {
 		more := crowd.taps() + 10*followers
@@ -236,7 +253,7 @@ func TestServeIsReplacedUnderLoad(t *testing.T) {
 		if code := node.terminate(); code != exitDone {
 			t.Errorf("SIGTERM: exit code %d", code)
 		}
-		node = cluster.serve(t, db.DSN(engine.Edge), listen, admin)
+		node = cluster.serve(t, db.DSN(engine.Edge), listen, admin, linger)
 		eventually(t, "/readyz is 200 again", func() bool { return readiness(admin) == http.StatusOK })
 	}
 	more := crowd.taps() + 10*followers
