@@ -46,7 +46,8 @@ const (
 	secretFile  = "cluster.secret" // in the data directory; seals the keys table
 	controlFile = "control.json"   // in the data directory; tells the other commands where control is
 	upNode      = 1
-	upTimeout   = 30 * time.Second // for a start of the edge, and for a stop
+	upLinger    = 300 * time.Millisecond // connections in use close with an answer; nobody balances away from an up
+	upTimeout   = 30 * time.Second       // for a start of the edge, and for a stop
 )
 
 // Run brings everything up, prints what to click, and takes it down when the context ends.
@@ -90,6 +91,7 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 
 	config := defaultEdge(db.DSN(engine.Edge), secret, log)
 	config.Redirect.Listen, config.Redirect.Node, config.Redirect.Proxies = c.Listen, upNode, proxies
+	config.Redirect.Linger = upLinger
 	config.Ingest.Node = upNode
 	config.Geo.Country = assets.CountryDB
 	reg := newRegistry()
