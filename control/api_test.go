@@ -333,16 +333,17 @@ func TestDisableAndEnable(t *testing.T) {
 	for _, step := range []struct {
 		target       control.Target
 		table, where string
+		links        int
 	}{
-		{control.Target{Brand: "acme", Link: "l1"}, "links", "link = 'l1' AND brand_id = 1"},
-		{control.Target{Brand: "other", Campaign: "boots"}, "campaigns", "campaign = 'boots' AND brand_id = 2"},
-		{control.Target{Influencer: "lena"}, "influencers", "influencer = 'lena'"},
+		{control.Target{Brand: "acme", Link: "l1"}, "links", "link = 'l1' AND brand_id = 1", 1},
+		{control.Target{Brand: "other", Campaign: "boots"}, "campaigns", "campaign = 'boots' AND brand_id = 2", 1},
+		{control.Target{Influencer: "lena"}, "influencers", "influencer = 'lena'", 4},
 	} {
 		for _, enabled := range []bool{false, false, true} {
 			before := one[uint64](w, "SELECT max(version) FROM "+step.table+" FINAL WHERE "+step.where)
 			changes := one[bool](w, "SELECT enabled FROM "+step.table+" FINAL WHERE "+step.where) != enabled
-			if err := c.SetEnabled(t.Context(), step.target, enabled); err != nil {
-				t.Fatal(err)
+			if links, err := c.SetEnabled(t.Context(), step.target, enabled); err != nil || links != step.links {
+				t.Fatalf("%+v: %d links, want %d, %v", step.target, links, step.links, err)
 			}
 			if got := one[bool](w, "SELECT enabled FROM "+step.table+" FINAL WHERE "+step.where); got != enabled {
 				t.Errorf("%+v: enabled is %v, want %v", step.target, got, enabled)
