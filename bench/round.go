@@ -34,7 +34,9 @@ var (
 // memory is what a fresh node needs: with its links only, then at the open loop's rate, then with all that the closed
 // loop asks for. The last two are peaks. It also warms everything up.
 func (b *bench) memory(ctx context.Context) (err error) {
-	b.carom.resume()
+	if err := b.carom.wake(ctx); err != nil {
+		return err
+	}
 	defer b.carom.pause()
 	s, m := b.streams[len(b.streams)-1], &b.result.Memory
 	pid := b.carom.cmd.Process.Pid
@@ -80,34 +82,40 @@ func (b *bench) round(ctx context.Context, round int) error {
 
 // alone measures the servers with the engine paused, and then how Carom brings to ClickHouse what has piled up.
 func (b *bench) alone(ctx context.Context, round int, s *stream) error {
-	if err := b.aloneOn(ctx, round, s, targetBare, b.bare, nil); err != nil {
+	for _, t := range []struct {
+		name string
+		p    *process
+	}{{targetBare, b.bare}, {targetNginx, b.nginx}} {
+		if err := b.quiet(ctx); err != nil {
+			return err
+		}
+		t.p.resume()
+		if err := b.aloneOn(ctx, round, s, t.name, t.p); err != nil {
+			return err
+		}
+		t.p.pause()
+	}
+	if err := b.quiet(ctx); err != nil {
 		return err
 	}
-	if err := b.aloneOn(ctx, round, s, targetNginx, b.nginx, nil); err != nil {
+	if err := b.carom.wake(ctx); err != nil {
 		return err
 	}
-	if err := b.aloneOn(ctx, round, s, targetAlone, b.carom.process, b.fillFlights); err != nil {
-		return err
-	}
-	b.carom.resume()
 	defer b.carom.pause()
+	if err := b.aloneOn(ctx, round, s, targetAlone, b.carom.process); err != nil {
+		return err
+	}
 	return b.profiled(ctx, round, s, "flusher", b.carom.process, func() error {
 		return b.flush(round, s, writerCarom, func() (flush, error) { return b.carom.drain(ctx) })
 	})
 }
 
-// aloneOn measures one server with the engine paused. A minute of that is more than the engine survives, so it is paused for
-// each anew.
-func (b *bench) aloneOn(ctx context.Context, round int, s *stream, target string, p *process, prepare func(context.Context, *stream) error) error {
-	if err := b.quiet(ctx); err != nil {
-		return err
-	}
+// aloneOn measures one server with the engine paused.
+func (b *bench) aloneOn(ctx context.Context, round int, s *stream, target string, p *process) error {
 	b.pauseEngine()
 	defer b.resumeEngine()
-	p.resume()
-	defer p.pause()
-	if prepare != nil {
-		if err := prepare(ctx, s); err != nil {
+	if p == b.carom.process {
+		if err := b.fillFlights(ctx, s); err != nil {
 			return err
 		}
 	}
@@ -134,7 +142,9 @@ func (b *bench) whole(ctx context.Context, round int, s *stream) error {
 	if err := b.quiet(ctx); err != nil {
 		return err
 	}
-	b.carom.resume()
+	if err := b.carom.wake(ctx); err != nil {
+		return err
+	}
 	defer b.carom.pause()
 	if err := b.drive(ctx, round, s, targetWhole, b.carom.process); err != nil {
 		return err
