@@ -305,6 +305,11 @@ func TestImportFileSendsPartsAndFindsRepeatsAcrossThem(t *testing.T) {
 	}
 	line("fresh,\"Two\nlines\"") // a control character: rejected by the server, with the right line
 	line("creator-0,Other")      // repeats the first line of the first part
+	line("mended,")              // rejected: it holds no key
+	for i := range control.ChunkRows {
+		line(fmt.Sprintf("more-%d,Name", i))
+	}
+	line("mended,Mended")
 	line("last,Last")
 	var steps []control.Progress
 	got, err := c.ImportFile(t.Context(), "influencers", strings.NewReader(file.String()), func(p control.Progress) { steps = append(steps, p) })
@@ -314,14 +319,15 @@ func TestImportFileSendsPartsAndFindsRepeatsAcrossThem(t *testing.T) {
 	want := []control.Reject{
 		{Line: control.ChunkRows + 2, Column: "name", Reason: "contains a control character", Value: "Two\nlines"},
 		{Line: control.ChunkRows + 4, Column: "influencer", Reason: "repeats the key of line 2", Value: "creator-0"},
+		{Line: control.ChunkRows + 5, Column: "name", Reason: "is required"},
 	}
-	if got.Created != control.ChunkRows+1 {
-		t.Errorf("created %d, want %d", got.Created, control.ChunkRows+1)
+	if created := 2*control.ChunkRows + 2; got.Created != created {
+		t.Errorf("created %d, want %d", got.Created, created)
 	}
 	if diff := cmp.Diff(want, got.Rejected); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if last := steps[len(steps)-1]; len(steps) != 2 || last.Lines != control.ChunkRows+3 || last.Bytes != int64(file.Len()) {
+	if last := steps[len(steps)-1]; len(steps) != 3 || last.Lines != 2*control.ChunkRows+5 || last.Bytes != int64(file.Len()) {
 		t.Errorf("progress %+v of a file of %d bytes", steps, file.Len())
 	}
 }

@@ -85,6 +85,7 @@ func (c *Client) ImportFile(ctx context.Context, kind string, file io.Reader, pr
 			if err != nil {
 				return result, fmt.Errorf("import %s from line %d on: %w", kind, part.firstLine, err)
 			}
+			in.accept(part, answer.Rejected)
 			result.add(answer)
 		}
 		result.Rejected = append(result.Rejected, part.repeats...)
