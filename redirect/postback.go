@@ -147,8 +147,12 @@ func readPostback(r *fasthttp.Request, query []byte, d *Domain, now time.Time) (
 	case len(query) > 0:
 		why = refuseField("", "a JSON message has no query: its signature would not cover it")
 	default:
-		if why = d.verifyBody(string(r.Header.Peek("Carom-Signature")), body, now); why == nil {
+		var sent string
+		if sent, why = d.verifyBody(string(r.Header.Peek("Carom-Signature")), body, now); why == nil {
 			m.fields, why = parseJSON(body)
+		}
+		if why == nil && m.fields["ts"] == "" {
+			m.fields["ts"] = sent
 		}
 	}
 	return m, why

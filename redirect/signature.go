@@ -50,9 +50,9 @@ func (d *Domain) verifyParameters(f fields, now time.Time) *refusal {
 	return nil
 }
 
-// verifyBody checks the signature header of a message in JSON.
-func (d *Domain) verifyBody(header string, body []byte, now time.Time) *refusal {
-	var sent, mac string
+// verifyBody checks the signature header of a message in JSON and returns its t, the time of sending.
+func (d *Domain) verifyBody(header string, body []byte, now time.Time) (sent string, why *refusal) {
+	var mac string
 	for part := range strings.SplitSeq(header, ",") {
 		switch name, value, _ := strings.Cut(strings.TrimSpace(part), "="); name {
 		case "t":
@@ -63,15 +63,15 @@ func (d *Domain) verifyBody(header string, body []byte, now time.Time) *refusal 
 	}
 	const field = "Carom-Signature"
 	if mac == "" {
-		return &refusal{conversionBadSignature, field, "is missing: t=TS,v1=HEX"}
+		return "", &refusal{conversionBadSignature, field, "is missing: t=TS,v1=HEX"}
 	}
 	if !d.signed(mac, sent+"."+string(body)) {
-		return &refusal{conversionBadSignature, field, "is not the HMAC-SHA256 of TS.body under a key of this brand"}
+		return "", &refusal{conversionBadSignature, field, "is not the HMAC-SHA256 of TS.body under a key of this brand"}
 	}
 	if _, fresh := freshTime(sent, now); !fresh {
-		return &refusal{conversionBadSignature, field, "its t is not the time of sending in Unix seconds, within 5 minutes of now"}
+		return "", &refusal{conversionBadSignature, field, "its t is not the time of sending in Unix seconds, within 5 minutes of now"}
 	}
-	return nil
+	return sent, nil
 }
 
 // signed reports whether mac is that of text under one of the brand's keys, in time that depends on neither.

@@ -69,7 +69,7 @@ func TestSignatureOfBody(t *testing.T) {
 		{"no time", "v1=" + mac, body, goldenPostbackTime, false},
 		{"no header", "", body, goldenPostbackTime, false},
 	} {
-		why := goldenDomain().verifyBody(c.header, []byte(c.body), c.now)
+		_, why := goldenDomain().verifyBody(c.header, []byte(c.body), c.now)
 		if (why == nil) != c.ok || why != nil && why.outcome != conversionBadSignature {
 			t.Errorf("%s: %+v", c.name, why)
 		}

@@ -174,7 +174,7 @@ func TestChangesReachTheEdge(t *testing.T) {
 		{Brand: "acme", Link: "spring-two"}, {Brand: "acme", Campaign: "spring"}, {Influencer: "lena"},
 	} {
 		for _, enabled := range []bool{false, true} {
-			if err := w.writer.SetEnabled(t.Context(), control.LocalScope(), target, enabled); err != nil {
+			if _, err := w.writer.SetEnabled(t.Context(), control.LocalScope(), target, enabled); err != nil {
 				t.Fatal(err)
 			}
 			w.refresh()

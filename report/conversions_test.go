@@ -50,6 +50,15 @@ func (w *world) addConversions(rng *rand.Rand) {
 	refusedFirst := again(back, -time.Minute)
 	refusedFirst.Status = "rejected"
 	w.send(back, refusedFirst)
+	// An older message that comes again takes nothing back, and a later word does.
+	later := func(c conversion, status string, after time.Duration) conversion {
+		c.Received, c.TS, c.Status = c.Received.Add(after), c.TS.Add(after), status
+		return c
+	}
+	taken := of(2, 0, "sale", "t8", "31", 2)
+	w.send(taken, later(taken, "rejected", time.Hour), again(taken, 2*time.Hour))
+	given := of(2, 0, "sale", "t9", "32", 2)
+	w.send(given, later(given, "rejected", time.Hour), later(given, "approved", 2*time.Hour))
 	open := of(2, 1, "sale", "t6", "12.34", 100)
 	open.Status = "pending"
 	w.send(open)

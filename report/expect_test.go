@@ -94,7 +94,7 @@ func (w *world) once() []conversion {
 			if c.Received.Before(first.Received) || c.Received.Equal(first.Received) && c.Amount.LessThan(first.Amount) {
 				first = c
 			}
-			if c.Received.After(last.Received) || c.Received.Equal(last.Received) && statusRank(c) > statusRank(last) {
+			if cmp.Or(c.sent().Compare(last.sent()), cmp.Compare(statusRank(c), statusRank(last)), c.Received.Compare(last.Received)) > 0 {
 				last = c
 			}
 		}
@@ -102,6 +102,14 @@ func (w *world) once() []conversion {
 		all = append(all, first)
 	}
 	return all
+}
+
+// sent is when the sender said it: an import says what holds now.
+func (c conversion) sent() time.Time {
+	if c.Source == "import" {
+		return c.Received
+	}
+	return c.TS
 }
 
 func statusRank(c conversion) int {

@@ -44,7 +44,7 @@ func rollups() []struct{ table, keys, rawKeys, measures, rawMeasures, raw string
 			"conversions_by_influencer_daily", "brand_id, event, txid, signed", "brand_id, event, txid, signed",
 			"min(first).amount AS amount, min(first).received AS received, max(last).status AS status, sum(messages) AS messages",
 			"argMin(c.amount, (c.received, c.campaign_id, c.influencer_id, c.click_ts, c.amount)) AS amount, min(c.received) AS received, " +
-				"argMax(c.status, (c.received, c.status)) AS status, count() AS messages", "conversions AS c",
+				"argMax(c.status, (if(c.source = 'import', c.received, c.ts), c.status, c.received)) AS status, count() AS messages", "conversions AS c",
 		},
 	}
 }

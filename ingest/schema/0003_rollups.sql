@@ -161,8 +161,9 @@ GROUP BY hour, node, batch_id;
 
 -- What is known of each conversion, by creator and day received. Money cannot be summed at insert, for a repeat may
 -- come in any batch, from any node, under another creator: `first` is the message that stands, the earliest
--- received, `last` the newest word on its status. Both are whole tuples compared from the left, so messages of the
--- same millisecond merge to the same answer in any order. Readers group by (brand_id, event, txid, signed), as the
+-- received, `last` the newest word on its status. What is newest, the time of sending says, which the signature covers: an
+-- older message that comes again, late or replayed, changes nothing. Of two words of one second the worse for the
+-- creator holds. Both are whole tuples compared from the left, so any order of merging gives the same answer. Readers group by (brand_id, event, txid, signed), as the
 -- view conversions_once does.
 CREATE TABLE IF NOT EXISTS conversions_by_influencer_daily
 (
@@ -187,8 +188,9 @@ CREATE TABLE IF NOT EXISTS conversions_by_influencer_daily
         customer_id   String,
         status        Enum8('pending' = 1, 'approved' = 2, 'rejected' = 3))),
     last          SimpleAggregateFunction(max, Tuple(
-        received      DateTime64(3, 'UTC'),
-        status        Enum8('pending' = 1, 'approved' = 2, 'rejected' = 3))),
+        sent          DateTime64(3, 'UTC'),
+        status        Enum8('pending' = 1, 'approved' = 2, 'rejected' = 3),
+        received      DateTime64(3, 'UTC'))),
     messages      SimpleAggregateFunction(sum, UInt64) COMMENT 'repeats included'
 )
 ENGINE = AggregatingMergeTree
@@ -202,7 +204,7 @@ SELECT
     toDate(received) AS day, brand_id, campaign_id, influencer_id, event, txid, signed,
     min((received, campaign_id, influencer_id, link_id, click_id, click_ts, ts, ref_txid, amount, currency,
         customer_id, status)) AS first,
-    max((received, status)) AS last,
+    max((if(source = 'import', received, ts), status, received)) AS last,
     count() AS messages
 FROM conversions
 GROUP BY day, brand_id, campaign_id, influencer_id, event, txid, signed;
