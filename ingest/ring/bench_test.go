@@ -10,12 +10,21 @@ import (
 // BenchmarkPush is the CPU of one push of payload bytes with so many producers and the reader draining beside them.
 func BenchmarkPush(b *testing.B) {
 	for _, bytes := range []int{240, 480} {
-		for _, producers := range []int{1, 8} {
-			b.Run(fmt.Sprintf("bytes=%d/producers=%d", bytes, producers), func(b *testing.B) {
-				r, err := New(Default())
+		for _, at := range []struct {
+			producers int
+			store     string
+		}{{1, "memory"}, {1, "files"}, {8, "memory"}, {8, "files"}} {
+			producers := at.producers
+			b.Run(fmt.Sprintf("bytes=%d/producers=%d/%s", bytes, producers, at.store), func(b *testing.B) {
+				c := Default()
+				if at.store == "files" {
+					c.Dir = b.TempDir()
+				}
+				r, _, err := Open(c, nil, nil)
 				if err != nil {
 					b.Fatal(err)
 				}
+				defer r.Close()
 				stop := make(chan struct{})
 				var reader, wg sync.WaitGroup
 				reader.Go(func() {
