@@ -27,6 +27,9 @@ type file struct {
 	quiet  int    // syncer only: syncs since tail moved
 }
 
+// unfinishedSuffix marks a file that is not yet a segment.
+const unfinishedSuffix = ".tmp"
+
 func segmentPath(dir string, lane int, number uint32) string {
 	return filepath.Join(dir, fmt.Sprintf("%d-%08d.seg", lane, number))
 }
@@ -35,14 +38,15 @@ func segmentPath(dir string, lane int, number uint32) string {
 // a producer, and whose pages are in memory.
 func createFile(dir string, h header) (_ *file, err error) {
 	path := segmentPath(dir, h.lane, h.number)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	unfinished := path + unfinishedSuffix
+	f, err := os.OpenFile(unfinished, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("make a segment: %w", err)
 	}
 	defer func() {
 		_ = f.Close()
 		if err != nil {
-			err = errors.Join(err, os.Remove(path))
+			_ = os.Remove(unfinished) // or the next Open does
 		}
 	}()
 	if err := unix.Fallocate(int(f.Fd()), 0, 0, int64(h.length)); err != nil {
@@ -53,8 +57,14 @@ func createFile(dir string, h header) (_ *file, err error) {
 		return nil, fmt.Errorf("map %s: %w", path, err)
 	}
 	h.put(mapped)
-	if err := errors.Join(f.Sync(), syncDir(dir), populate(mapped)); err != nil {
+	if err := errors.Join(populate(mapped), f.Sync()); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare %s: %w", path, err), unix.Munmap(mapped))
+	}
+	if err := os.Rename(unfinished, path); err != nil {
+		return nil, errors.Join(fmt.Errorf("name a segment: %w", err), unix.Munmap(mapped))
+	}
+	if err := syncDir(dir); err != nil { // the file stays and is recovered as empty
+		return nil, errors.Join(fmt.Errorf("sync %s: %w", dir, err), unix.Munmap(mapped))
 	}
 	return &file{path: path, mapped: mapped}, nil
 }

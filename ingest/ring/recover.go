@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
@@ -109,6 +110,15 @@ func (r *Ring) remains() ([]remains, error) {
 	paths, err := filepath.Glob(filepath.Join(r.config.Dir, "*.seg"))
 	if err != nil {
 		return nil, fmt.Errorf("directory %s: %w", r.config.Dir, err)
+	}
+	unfinished, err := filepath.Glob(filepath.Join(r.config.Dir, "*"+unfinishedSuffix))
+	if err != nil {
+		return nil, fmt.Errorf("directory %s: %w", r.config.Dir, err)
+	}
+	for _, path := range unfinished {
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
 	}
 	var all []remains
 	for _, path := range paths {
