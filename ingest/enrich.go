@@ -106,8 +106,8 @@ func (b *clickBlock) append(record []byte, batch string) error {
 	b.ipPrefix.Append(prefixOf(addr))
 	b.reasons.Append(uint32(reasons))
 	b.ruleVersion.Append(ruleVersion)
-	b.valid.Append(flag(reasons.Valid()))
-	b.billable.Append(flag(reasons.Billable()))
+	b.valid.Append(oneIf(reasons.Valid()))
+	b.billable.Append(oneIf(reasons.Billable()))
 	b.tier.Append(c.Tier.String())
 	b.format.Append(c.Format.String())
 	b.node.Append(t.node)
@@ -116,7 +116,7 @@ func (b *clickBlock) append(record []byte, batch string) error {
 	return nil
 }
 
-func flag(set bool) uint8 {
+func oneIf(set bool) uint8 {
 	if set {
 		return 1
 	}

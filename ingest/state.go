@@ -73,26 +73,31 @@ func (s *state) save(dir string) error {
 	if err != nil {
 		return fmt.Errorf("state of %s: %w", dir, err)
 	}
-	pieces := [][]byte{make([]byte, stateHeader), text}
-	length := 0
+	var columns [][]byte
 	for _, p := range s.Parts {
 		for _, c := range p.block.columns {
-			b := c.Data.(frozenColumn).bytes
-			pieces, length = append(pieces, b), length+len(b)
+			columns = append(columns, c.Data.(frozenColumn).bytes)
 		}
 	}
-	sum := xxhash.New()
-	for _, p := range pieces[1:] {
-		_, _ = sum.Write(p) // never fails
+	return replaceFile(filepath.Join(dir, stateFile), stateBytes(text, columns...)...)
+}
+
+// stateBytes are the pieces of a state file.
+func stateBytes(text []byte, columns ...[]byte) [][]byte {
+	head := make([]byte, stateHeader)
+	sum, length := xxhash.New(), 0
+	_, _ = sum.Write(text) // never fails
+	for _, c := range columns {
+		_, _ = sum.Write(c)
+		length += len(c)
 	}
 	le := binary.LittleEndian
-	head := pieces[0]
 	copy(head, stateMagic[:])
 	le.PutUint32(head[8:], stateVersion)
 	le.PutUint32(head[12:], uint32(len(text)))
 	le.PutUint64(head[16:], uint64(length))
 	le.PutUint64(head[24:], sum.Sum64())
-	return replaceFile(filepath.Join(dir, stateFile), pieces...)
+	return append([][]byte{head, text}, columns...)
 }
 
 // replaceFile writes a file so that after any interruption the old or the new content is there, whole.
