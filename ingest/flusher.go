@@ -26,6 +26,7 @@ type Config struct {
 	DuplicateSpan time.Duration // a visitor's repeat on a link within it is a duplicate
 	DedupWindow   int           // blocks whose tokens ClickHouse remembers: non_replicated_deduplication_window of the tables
 	Spool         string        // directory for what ClickHouse has not taken; "" = memory, which a kill loses
+	SpoolBytes    int           // of clicks in the spool; Ring.BudgetBytes counts in memory
 }
 
 // Default is a node on the same network as its ClickHouse.
@@ -36,6 +37,7 @@ func Default() Config {
 
 		BatchRows: 100_000, BatchAge: time.Second, InsertTimeout: 30 * time.Second,
 		LedgerEvery: 10 * time.Second, DuplicateSpan: 30 * time.Minute, DedupWindow: 10_000,
+		SpoolBytes: 8 << 30,
 	}
 }
 

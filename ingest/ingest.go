@@ -87,7 +87,9 @@ func (in *Ingest) openSpool(c Config, log *slog.Logger) (clicks, conversions sou
 	if err != nil {
 		return clicks, conversions, err
 	}
-	if clicks, err = in.source(s, c.Ring, clicksDir, clickMillis, log); err != nil {
+	clickRing := c.Ring
+	clickRing.BudgetBytes = c.SpoolBytes
+	if clicks, err = in.source(s, clickRing, clicksDir, clickMillis, log); err != nil {
 		return clicks, conversions, errors.Join(err, s.close())
 	}
 	if conversions, err = in.source(s, c.ConversionRing, conversionsDir, conversionMillis, log); err != nil {

@@ -90,7 +90,7 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 
 	config := defaultEdge(db.DSN(engine.Edge), secret, log)
 	config.Redirect.Listen, config.Redirect.Node, config.Redirect.Proxies = c.Listen, upNode, proxies
-	config.Ingest.Node = upNode
+	config.Ingest.Node, config.Ingest.Spool = upNode, filepath.Join(c.Data, "spool")
 	config.Geo.Country = assets.CountryDB
 	reg := newRegistry()
 	node, err := newEdge(config, reg, log)
