@@ -189,10 +189,16 @@ func checkRollups(t *testing.T, db *chtest.DB, total uint64) {
 	}
 }
 
-// drain starts an ingest on the spool and stops it when everything is delivered.
+// drain runs an ingest on the spool until everything is delivered.
 func drain(t *testing.T, dsn, spool string) {
 	t.Helper()
-	in, _ := testIngest(t, dsn, func(c *Config) { killConfig(c, spool) })
+	in, reg := testIngest(t, dsn, func(c *Config) { killConfig(c, spool) })
+	for range 600 {
+		if metricValue(t, reg, "carom_clicks_waiting") == 0 {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 	stopIngest(t, in)
 }
 

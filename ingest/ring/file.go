@@ -23,8 +23,7 @@ type file struct {
 	recovered bool // an earlier process wrote it
 	damaged   bool // reader only: to be kept aside instead of removed
 
-	synced uint64 // syncer only: tail at the last sync
-	quiet  int    // syncer only: syncs since tail moved
+	synced [syncGrace]uint64 // syncer only: bytes reserved at the last syncs, the oldest first
 }
 
 // unfinishedSuffix marks a file that is not yet a segment.
@@ -57,19 +56,20 @@ func createFile(dir string, h header) (_ *file, err error) {
 		return nil, fmt.Errorf("map %s: %w", path, err)
 	}
 	h.put(mapped)
-	if err := errors.Join(populate(mapped), f.Sync()); err != nil {
-		return nil, errors.Join(fmt.Errorf("prepare %s: %w", path, err), unix.Munmap(mapped))
+	if err := f.Sync(); err != nil {
+		return nil, errors.Join(fmt.Errorf("sync %s: %w", path, err), unix.Munmap(mapped))
 	}
 	if err := os.Rename(unfinished, path); err != nil {
 		return nil, errors.Join(fmt.Errorf("name a segment: %w", err), unix.Munmap(mapped))
 	}
-	if err := syncDir(dir); err != nil { // the file stays and is recovered as empty
-		return nil, errors.Join(fmt.Errorf("sync %s: %w", dir, err), unix.Munmap(mapped))
+	if err := errors.Join(syncDir(dir), populate(mapped)); err != nil { // the file stays and is recovered as empty
+		return nil, errors.Join(fmt.Errorf("prepare %s: %w", path, err), unix.Munmap(mapped))
 	}
 	return &file{path: path, mapped: mapped}, nil
 }
 
-// populate brings every page into memory now rather than under a producer's hand.
+// populate makes every page ready to be written now rather than under a producer's hand. Syncing a page undoes that for
+// it, at the price of a fault of some microseconds for the next producer there.
 func populate(mapped []byte) error {
 	err := unix.Madvise(mapped, unix.MADV_POPULATE_WRITE)
 	if !errors.Is(err, unix.EINVAL) {
@@ -122,8 +122,8 @@ func (f *file) recycle(dir string, h header) error {
 	}
 	f.path = path
 	f.tail.Store(nil)
-	f.synced, f.quiet = 0, 0
-	return errors.Join(unix.Msync(f.mapped[:headerBytes], unix.MS_SYNC), syncDir(dir))
+	f.synced = [syncGrace]uint64{}
+	return errors.Join(unix.Msync(f.mapped[:headerBytes], unix.MS_SYNC), syncDir(dir), populate(f.mapped))
 }
 
 // remove ends the file; a damaged one is kept aside under another name.
@@ -141,9 +141,6 @@ func (f *file) remove() error {
 	return errors.Join(err, os.Remove(f.path))
 }
 
-// sync writes the whole file to the disk.
-func (f *file) sync() error { return f.flush(0, ^uint64(0)) }
-
 // syncRange writes size bytes of the record at off to the disk. A disk that refuses cannot be told to the producer:
 // the page stays dirty and the syncer of the next record tries it again.
 func (f *file) syncRange(off, size uint64) { _ = f.flush(off+headerBytes, off+headerBytes+size) }
@@ -159,22 +156,24 @@ func (f *file) flush(from, to uint64) error {
 	return unix.Msync(f.mapped[from:min(to, uint64(len(f.mapped)))], unix.MS_SYNC)
 }
 
-// syncGrace is how many intervals a segment is still synced after its tail stopped moving, for the producer that was
-// stopped between reserving and committing.
+// syncGrace is for how many intervals what was reserved is synced again, for the producer that was stopped between
+// reserving and committing.
 const syncGrace = 5
 
-// dirty reports whether the segment may hold what is not on the disk. The syncer calls it once an interval.
-func (f *file) dirty() bool {
+// dirty returns the bytes of the file that may not be on the disk. The syncer calls it once an interval. Pages behind the
+// tail are left alone: they would have to be populated again.
+func (f *file) dirty() (from, to uint64, ok bool) {
 	tail := f.tail.Load()
 	if tail == nil {
-		return false
+		return 0, 0, false
 	}
-	if now := tail.Load(); now != f.synced {
-		f.synced, f.quiet = now, 0
-	} else {
-		f.quiet++
+	from, to = f.synced[0], tail.Load()&(tailOne-1)
+	copy(f.synced[:], f.synced[1:])
+	f.synced[syncGrace-1] = to
+	if from > 0 {
+		from += headerBytes // else the header too
 	}
-	return f.synced != 0 && f.quiet <= syncGrace
+	return from, to + headerBytes, from < to
 }
 
 // syncDir makes names in a directory outlive a power loss.

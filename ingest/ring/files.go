@@ -278,18 +278,24 @@ func (fs *files) syncAll() {
 	}
 }
 
+// span is bytes of a file.
+type span struct {
+	file     *file
+	from, to uint64
+}
+
 // syncDirty writes what moved lately to the disk. A page that the disk refuses stays dirty and is tried again.
 func (fs *files) syncDirty() {
 	fs.mu.Lock()
-	var dirty []*file
+	var dirty []span
 	for f := range fs.inUse {
-		if f.dirty() {
-			dirty = append(dirty, f)
+		if from, to, ok := f.dirty(); ok {
+			dirty = append(dirty, span{f, from, to})
 		}
 	}
 	fs.mu.Unlock()
-	for _, f := range dirty {
-		if err := f.sync(); err != nil {
+	for _, d := range dirty {
+		if err := d.file.flush(d.from, d.to); err != nil {
 			fs.mu.Lock()
 			fs.failure = fmt.Errorf("sync a segment: %w", err)
 			fs.mu.Unlock()
