@@ -70,10 +70,7 @@ func newBench(ctx context.Context, o options) (_ *bench, err error) {
 	if err := b.makeStreams(); err != nil {
 		return nil, err
 	}
-	if err := b.startServers(ctx, program, assets.CountryDB); err != nil {
-		return nil, err
-	}
-	return b, b.memory(ctx)
+	return b, b.startServers(ctx, program, assets.CountryDB)
 }
 
 func (b *bench) startEngine(ctx context.Context) (engine.Assets, error) {
@@ -222,6 +219,30 @@ func (b *bench) close() {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 		}
 	}
+}
+
+// run measures everything, as long as the engine lives.
+func (b *bench) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-b.engine.Done():
+			cancel(b.engine.Err())
+		case <-ctx.Done():
+		}
+	}()
+	err := b.memory(ctx)
+	for round := 0; err == nil && round < b.options.Rounds; round++ {
+		err = b.round(ctx, round)
+	}
+	if err == nil {
+		err = b.verify(ctx)
+	}
+	if why := context.Cause(ctx); why != nil {
+		return why // the rest follows from it
+	}
+	return err
 }
 
 // verify looks whether every click that Carom answered is a row.

@@ -64,7 +64,7 @@ func startCarom(ctx context.Context, cpu int, program string, w *world, c caromC
 		cmd.Args = append(cmd.Args, "--trusted-proxies", "127.0.0.1")
 	}
 	cmd.Env = append(os.Environ(), "CAROM_CLICKHOUSE="+c.dsn) // it holds a password
-	p, err := startProcess(ctx, "Carom", public, cpu, cmd)
+	p, err := startProcess(ctx, "carom", public, cpu, cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -145,6 +145,24 @@ func saveProfile(ctx context.Context, url, path string, d time.Duration) error {
 	return errors.Join(err, file.Close())
 }
 
+// wake resumes the node and waits until it has talked to ClickHouse again. A connection that the node gave up while it was
+// being made, because the engine was paused, would end the engine: ClickHouse 26.7 does not survive it.
+func (n *caromNode) wake(ctx context.Context) error {
+	n.resume()
+	const fresh = 1 // seconds; the node looks for changes twice a second
+	err := poll(ctx, startTimeout, restFor, func() error {
+		m, err := n.metrics(ctx)
+		if age := m["carom_link_table_age_seconds"]; err == nil && age > fresh {
+			err = fmt.Errorf("its link table is %.1f s old", age)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("wait for Carom to go on: %w: %s", err, n.said)
+	}
+	return nil
+}
+
 const (
 	restFor   = 200 * time.Millisecond
 	restUsage = 0.02 // of CPU seconds in that time; an idle node uses less
@@ -216,7 +234,7 @@ func (n *caromNode) drain(ctx context.Context) (flush, error) {
 		return nil
 	})
 	if err != nil {
-		return flush{}, fmt.Errorf("wait for Carom to store its clicks: %w", err)
+		return flush{}, fmt.Errorf("wait for Carom to store its clicks: %w: %s", err, n.said)
 	}
 	if len(marks) < 3 { // the first was before anything was stored
 		return flush{}, nil

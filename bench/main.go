@@ -91,12 +91,7 @@ func run(args []string) error {
 		return err
 	}
 	defer b.close()
-	for round := range o.Rounds {
-		if err := b.round(ctx, round); err != nil {
-			return err
-		}
-	}
-	if err := b.verify(ctx); err != nil {
+	if err := b.run(ctx); err != nil {
 		return err
 	}
 	b.result.print(os.Stdout)

@@ -117,7 +117,7 @@ func (o *openLoop) run(ctx context.Context, s *stream, rate, total int) error {
 		}
 		wait := latencyMost
 		if sent < total && len(o.free) > 0 {
-			wait = max(0, due(sent).Sub(time.Now())-spin)
+			wait = max(0, time.Until(due(sent))-spin)
 		}
 		n, err := o.receive(wait)
 		if err != nil {

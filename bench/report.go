@@ -9,20 +9,20 @@ import (
 )
 
 // print writes the figures for people: medians over rounds that nobody disturbed, ratios of neighbours.
-func (all *result) print(w io.Writer) {
-	r := *all
-	r.Loads, r.Latencies, r.Flushes = undisturbed(all.Loads), undisturbed(all.Latencies), undisturbed(all.Flushes)
+func (r *result) print(w io.Writer) {
+	kept := *r
+	kept.Loads, kept.Latencies, kept.Flushes = undisturbed(r.Loads), undisturbed(r.Latencies), undisturbed(r.Flushes)
 	m, o := r.Machine, r.Options
 	fmt.Fprintf(w, "\n%s, %d CPUs, Linux %s, %s; server on one CPU, load and ClickHouse on the other\n", m.CPU, m.CPUs, m.Kernel, m.Go)
 	fmt.Fprintf(w, "%d rounds of %g s, %d links, %d connections, Location of %d bytes; medians, ratios within a round\n",
 		o.Rounds, o.Seconds, o.Links, o.Conns, r.LocationBytes)
-	taken := len(all.Loads) + len(all.Latencies) + len(all.Flushes)
+	taken := len(r.Loads) + len(r.Latencies) + len(r.Flushes)
 	fmt.Fprintf(w, "%d of %d measurements left out: other processes used more than %.0f %% of a CPU meanwhile\n",
-		taken-len(r.Loads)-len(r.Latencies)-len(r.Flushes), taken, 100*disturbed)
+		taken-len(kept.Loads)-len(kept.Latencies)-len(kept.Flushes), taken, 100*disturbed)
 	for _, s := range r.streams() {
-		r.printLoads(w, s)
-		r.printLatencies(w, s)
-		r.printWriters(w, s)
+		kept.printLoads(w, s)
+		kept.printLatencies(w, s)
+		kept.printWriters(w, s)
 	}
 	fmt.Fprintf(w, "\nMemory of the node: %s with its links, at most %s at %d requests/s, at most %s under the closed loop\n",
 		mega(r.Memory.Loaded), mega(r.Memory.AtRate), o.Rate, mega(r.Memory.Flooded))

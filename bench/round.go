@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -33,7 +34,9 @@ var (
 // memory is what a fresh node needs: with its links only, then at the open loop's rate, then with all that the closed
 // loop asks for. The last two are peaks. It also warms everything up.
 func (b *bench) memory(ctx context.Context) (err error) {
-	b.carom.resume()
+	if err := b.carom.wake(ctx); err != nil {
+		return err
+	}
 	defer b.carom.pause()
 	s, m := b.streams[len(b.streams)-1], &b.result.Memory
 	pid := b.carom.cmd.Process.Pid
@@ -79,8 +82,6 @@ func (b *bench) round(ctx context.Context, round int) error {
 
 // alone measures the servers with the engine paused, and then how Carom brings to ClickHouse what has piled up.
 func (b *bench) alone(ctx context.Context, round int, s *stream) error {
-	b.pauseEngine()
-	defer b.resumeEngine()
 	for _, t := range []struct {
 		name string
 		p    *process
@@ -89,11 +90,7 @@ func (b *bench) alone(ctx context.Context, round int, s *stream) error {
 			return err
 		}
 		t.p.resume()
-		stop := b.profile(ctx, round, s.name+"-"+t.p.name, t.p)
-		if err := b.drive(ctx, round, s, t.name, t.p); err != nil {
-			return err
-		}
-		if err := stop(); err != nil {
+		if err := b.aloneOn(ctx, round, s, t.name, t.p); err != nil {
 			return err
 		}
 		t.p.pause()
@@ -101,25 +98,28 @@ func (b *bench) alone(ctx context.Context, round int, s *stream) error {
 	if err := b.quiet(ctx); err != nil {
 		return err
 	}
-	b.carom.resume()
+	if err := b.carom.wake(ctx); err != nil {
+		return err
+	}
 	defer b.carom.pause()
-	if err := b.fillFlights(ctx, s); err != nil {
+	if err := b.aloneOn(ctx, round, s, targetAlone, b.carom.process); err != nil {
 		return err
 	}
-	stop := b.profile(ctx, round, s.name+"-handler", b.carom.process)
-	if err := b.drive(ctx, round, s, targetAlone, b.carom.process); err != nil {
-		return err
-	}
-	if err := stop(); err != nil {
-		return err
-	}
+	return b.profiled(ctx, round, s, "flusher", b.carom.process, func() error {
+		return b.flush(round, s, writerCarom, func() (flush, error) { return b.carom.drain(ctx) })
+	})
+}
 
-	b.resumeEngine()
-	stop = b.profile(ctx, round, s.name+"-flusher", b.carom.process)
-	if err := b.flush(round, s, writerCarom, func() (flush, error) { return b.carom.drain(ctx) }); err != nil {
-		return err
+// aloneOn measures one server with the engine paused.
+func (b *bench) aloneOn(ctx context.Context, round int, s *stream, target string, p *process) error {
+	b.pauseEngine()
+	defer b.resumeEngine()
+	if p == b.carom.process {
+		if err := b.fillFlights(ctx, s); err != nil {
+			return err
+		}
 	}
-	return stop()
+	return b.profiled(ctx, round, s, "handler", p, func() error { return b.drive(ctx, round, s, target, p) })
 }
 
 // fillFlights sends clicks until the flusher holds all batches it can: with the engine paused it then rests, and what Carom
@@ -142,7 +142,9 @@ func (b *bench) whole(ctx context.Context, round int, s *stream) error {
 	if err := b.quiet(ctx); err != nil {
 		return err
 	}
-	b.carom.resume()
+	if err := b.carom.wake(ctx); err != nil {
+		return err
+	}
 	defer b.carom.pause()
 	if err := b.drive(ctx, round, s, targetWhole, b.carom.process); err != nil {
 		return err
@@ -172,7 +174,7 @@ func (b *bench) drive(ctx context.Context, round int, s *stream, target string, 
 func (b *bench) openLoop(ctx context.Context, s *stream, p *process) (latencies, error) {
 	l, err := runOpen(ctx, p.addr, s, b.options.Conns, b.options.Rate, b.options.duration())
 	if p == b.carom.process {
-		b.clicks += uint64(l.Answered)
+		b.clicks += l.Answered
 	}
 	return l, err
 }
@@ -242,14 +244,13 @@ func (b *bench) flush(round int, s *stream, writer string, measure func() (flush
 	return err
 }
 
-// profile saves a CPU profile of a server in the first round, where one was asked for.
-func (b *bench) profile(ctx context.Context, round int, name string, p *process) (wait func() error) {
+// profiled runs do and saves a CPU profile of the server meanwhile, where one was asked for.
+func (b *bench) profiled(ctx context.Context, round int, s *stream, what string, p *process, do func() error) error {
 	if b.options.Profile == "" || round > 0 || p.admin == "" {
-		return func() error { return nil }
+		return do()
 	}
-	done := make(chan error, 1)
-	go func() {
-		done <- saveProfile(ctx, p.admin, filepath.Join(b.options.Profile, name+".pprof"), b.options.duration())
-	}()
-	return func() error { return <-done }
+	path := filepath.Join(b.options.Profile, fmt.Sprintf("%s-%s-%s.pprof", s.name, p.name, what))
+	saved := make(chan error, 1)
+	go func() { saved <- saveProfile(ctx, p.admin, path, b.options.duration()) }()
+	return errors.Join(do(), <-saved)
 }

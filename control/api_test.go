@@ -305,6 +305,11 @@ func TestImportFileSendsPartsAndFindsRepeatsAcrossThem(t *testing.T) {
 	}
 	line("fresh,\"Two\nlines\"") // a control character: rejected by the server, with the right line
 	line("creator-0,Other")      // repeats the first line of the first part
+	line("mended,")              // rejected: it holds no key
+	for i := range control.ChunkRows {
+		line(fmt.Sprintf("more-%d,Name", i))
+	}
+	line("mended,Mended")
 	line("last,Last")
 	var steps []control.Progress
 	got, err := c.ImportFile(t.Context(), "influencers", strings.NewReader(file.String()), func(p control.Progress) { steps = append(steps, p) })
@@ -314,14 +319,15 @@ func TestImportFileSendsPartsAndFindsRepeatsAcrossThem(t *testing.T) {
 	want := []control.Reject{
 		{Line: control.ChunkRows + 2, Column: "name", Reason: "contains a control character", Value: "Two\nlines"},
 		{Line: control.ChunkRows + 4, Column: "influencer", Reason: "repeats the key of line 2", Value: "creator-0"},
+		{Line: control.ChunkRows + 5, Column: "name", Reason: "is required"},
 	}
-	if got.Created != control.ChunkRows+1 {
-		t.Errorf("created %d, want %d", got.Created, control.ChunkRows+1)
+	if created := 2*control.ChunkRows + 2; got.Created != created {
+		t.Errorf("created %d, want %d", got.Created, created)
 	}
 	if diff := cmp.Diff(want, got.Rejected); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if last := steps[len(steps)-1]; len(steps) != 2 || last.Lines != control.ChunkRows+3 || last.Bytes != int64(file.Len()) {
+	if last := steps[len(steps)-1]; len(steps) != 3 || last.Lines != 2*control.ChunkRows+5 || last.Bytes != int64(file.Len()) {
 		t.Errorf("progress %+v of a file of %d bytes", steps, file.Len())
 	}
 }
@@ -333,16 +339,17 @@ func TestDisableAndEnable(t *testing.T) {
 	for _, step := range []struct {
 		target       control.Target
 		table, where string
+		links        int
 	}{
-		{control.Target{Brand: "acme", Link: "l1"}, "links", "link = 'l1' AND brand_id = 1"},
-		{control.Target{Brand: "other", Campaign: "boots"}, "campaigns", "campaign = 'boots' AND brand_id = 2"},
-		{control.Target{Influencer: "lena"}, "influencers", "influencer = 'lena'"},
+		{control.Target{Brand: "acme", Link: "l1"}, "links", "link = 'l1' AND brand_id = 1", 1},
+		{control.Target{Brand: "other", Campaign: "boots"}, "campaigns", "campaign = 'boots' AND brand_id = 2", 1},
+		{control.Target{Influencer: "lena"}, "influencers", "influencer = 'lena'", 4},
 	} {
 		for _, enabled := range []bool{false, false, true} {
 			before := one[uint64](w, "SELECT max(version) FROM "+step.table+" FINAL WHERE "+step.where)
 			changes := one[bool](w, "SELECT enabled FROM "+step.table+" FINAL WHERE "+step.where) != enabled
-			if err := c.SetEnabled(t.Context(), step.target, enabled); err != nil {
-				t.Fatal(err)
+			if links, err := c.SetEnabled(t.Context(), step.target, enabled); err != nil || links != step.links {
+				t.Fatalf("%+v: %d links, want %d, %v", step.target, links, step.links, err)
 			}
 			if got := one[bool](w, "SELECT enabled FROM "+step.table+" FINAL WHERE "+step.where); got != enabled {
 				t.Errorf("%+v: enabled is %v, want %v", step.target, got, enabled)

@@ -85,6 +85,7 @@ func (c *Client) ImportFile(ctx context.Context, kind string, file io.Reader, pr
 			if err != nil {
 				return result, fmt.Errorf("import %s from line %d on: %w", kind, part.firstLine, err)
 			}
+			in.accept(part, answer.Rejected)
 			result.add(answer)
 		}
 		result.Rejected = append(result.Rejected, part.repeats...)
@@ -120,13 +121,15 @@ func (c *Client) Export(ctx context.Context, filter LinkFilter, format string, w
 	return c.Fetch(ctx, "/links/export", query, w)
 }
 
-// SetEnabled stops what target names, or lets it go on.
-func (c *Client) SetEnabled(ctx context.Context, target Target, enabled bool) error {
+// SetEnabled stops what target names, or lets it go on, and returns how many links that has.
+func (c *Client) SetEnabled(ctx context.Context, target Target, enabled bool) (int, error) {
 	path := "/disable"
 	if enabled {
 		path = "/enable"
 	}
-	return c.post(ctx, path, EnableRequest(target), nil)
+	var answer Enabled
+	err := c.post(ctx, path, EnableRequest(target), &answer)
+	return answer.Links, err
 }
 
 // Keys lists keys, of one brand and one kind where these are given.

@@ -21,16 +21,17 @@ const (
 var errLongRecord = fmt.Errorf("a record of more than %d bytes: is a quote left open?", maxRecordBytes)
 
 // A cutter cuts a CSV file into parts of up to ChunkRows records, each to be imported on its own. A part holds the bytes of the
-// file as they are, so its line numbers are the file's. Lines that repeat a key are taken out: no part can know of the others.
+// file as they are, so its line numbers are the file's. Lines that repeat a key of an earlier part are taken out: no part can know
+// of the others. Those within a part are left to the importer.
 type cutter struct {
 	file   io.Reader
 	ahead  bytes.Buffer // what csv has read of the file beyond the last record
 	csv    *csv.Reader  // reads through the cutter
 	header *header
-	first  []byte // the header as one line
-	offset int64  // end of the last record in the file
-	lines  int    // line breaks before offset
-	seen   map[fingerprint]int
+	first  []byte              // the header as one line
+	offset int64               // end of the last record in the file
+	lines  int                 // line breaks before offset
+	seen   map[fingerprint]int // accepted line by key, of the parts that were imported
 }
 
 // A fingerprint stands for the cells that say which row a line means.
@@ -42,6 +43,13 @@ type part struct {
 	firstLine int      // of the file, that of the first byte behind the header
 	records   int      // to be imported
 	repeats   []Reject // records that were taken out
+	claims    []claim  // of the keys of the others
+}
+
+// A claim is a line that holds a key once it is accepted.
+type claim struct {
+	key  fingerprint
+	line int
 }
 
 // newCutter reads the header; the error is ErrHeader where it does not fit l.
@@ -100,34 +108,47 @@ func (c *cutter) next() (part, error) {
 			line, _ = c.csv.FieldPos(0)
 		}
 		raw := c.take()
-		if repeat, is := c.repeat(record{line, c.header, cells}, err); is {
-			p.repeats = append(p.repeats, repeat)
+		rec := record{line, c.header, cells}
+		key, keyed := c.key(rec, err)
+		if earlier, twice := c.seen[key]; twice && keyed {
+			p.repeats = append(p.repeats, rec.reject(c.header.layout.identity[0], repeats(earlier)))
 			raw = bytes.Repeat([]byte("\n"), bytes.Count(raw, []byte("\n")))
 		} else {
 			p.records++
+			if keyed {
+				p.claims = append(p.claims, claim{key, line})
+			}
 		}
 		p.csv = append(p.csv, raw...)
 	}
 	return p, nil
 }
 
-// repeat reports whether rec means the same row as a record before it. One that is not CSV is left to the importer.
-func (c *cutter) repeat(rec record, syntax error) (Reject, bool) {
+// key is the fingerprint of the row that rec means; there is none of one that is not CSV, which is left to the importer.
+func (c *cutter) key(rec record, syntax error) (key fingerprint, ok bool) {
 	identity := c.header.layout.identity
 	if syntax != nil || len(identity) == 0 || len(rec.cells) != len(c.header.at) {
-		return Reject{}, false
+		return key, false
 	}
 	cells := make([]string, len(identity))
 	for i, column := range identity {
 		cells[i] = rec.cell(column)
 	}
 	sum := sha256.Sum256([]byte(strings.Join(cells, "\x00")))
-	key := fingerprint(sum[:len(fingerprint{})])
-	if line, twice := c.seen[key]; twice {
-		return rec.reject(identity[0], repeats(line)), true
+	return fingerprint(sum[:len(key)]), true
+}
+
+// accept notes the keys of a part that was imported. A rejected line holds no key: a later one may mend it.
+func (c *cutter) accept(p part, rejected []Reject) {
+	refused := make(map[int]bool, len(rejected))
+	for _, r := range rejected {
+		refused[r.Line] = true
 	}
-	c.seen[key] = rec.line
-	return Reject{}, false
+	for _, claim := range p.claims {
+		if !refused[claim.line] {
+			c.seen[claim.key] = claim.line
+		}
+	}
 }
 
 // repeats is the reason for refusing a line that means the same row as an earlier one.

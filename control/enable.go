@@ -18,10 +18,10 @@ type Target struct {
 var ErrTarget = errors.New("name one of link, campaign and influencer; a brand goes with link and campaign only")
 
 // SetEnabled stops a link, or all links of a campaign or of a creator, or lets them go on. A stopped link answers with its
-// fallback. A creator is shared by all brands, so that needs a scope of all.
-func (c *Control) SetEnabled(ctx context.Context, scope Scope, target Target, enabled bool) error {
+// fallback. A creator is shared by all brands, so that needs a scope of all. It returns how many links target has.
+func (c *Control) SetEnabled(ctx context.Context, scope Scope, target Target, enabled bool) (int, error) {
 	if err := c.begin(ctx); err != nil {
-		return err
+		return 0, err
 	}
 	defer c.mu.Unlock()
 	switch {
@@ -32,60 +32,73 @@ func (c *Control) SetEnabled(ctx context.Context, scope Scope, target Target, en
 	case target.Link == "" && target.Campaign == "" && target.Influencer != "" && target.Brand == "":
 		return c.enableInfluencer(ctx, scope, target.Influencer, enabled)
 	}
-	return ErrTarget
+	return 0, ErrTarget
 }
 
-func (c *Control) enableLink(ctx context.Context, scope Scope, target Target, enabled bool) error {
+func (c *Control) enableLink(ctx context.Context, scope Scope, target Target, enabled bool) (int, error) {
 	row, err := c.linkRow(ctx, scope, target.Brand, target.Link)
 	if err != nil || row.Enabled == enabled {
-		return err
+		return 1, err
 	}
 	row.Enabled = enabled
 	rows := stampRows([]linkRow{*row}, c.stamp())
-	return c.commit(ctx, write{inserts: []insert{insertRows("links", "", rows)}})
+	return 1, c.commit(ctx, write{inserts: []insert{insertRows("links", "", rows)}})
 }
 
-func (c *Control) enableCampaign(ctx context.Context, scope Scope, target Target, enabled bool) error {
+func (c *Control) enableCampaign(ctx context.Context, scope Scope, target Target, enabled bool) (int, error) {
 	cat := c.catalog.Load()
 	if target.Brand != "" {
 		if _, err := cat.visibleBrand(scope, target.Brand); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	ids := cat.campaignIDs(scope, target.Brand, target.Campaign)
 	switch {
 	case len(ids) == 0:
-		return fmt.Errorf("campaign %q: %w", target.Campaign, ErrNotFound)
+		return 0, fmt.Errorf("campaign %q: %w", target.Campaign, ErrNotFound)
 	case len(ids) > 1:
-		return fmt.Errorf("campaign %q: %w", target.Campaign, ErrAmbiguous)
+		return 0, fmt.Errorf("campaign %q: %w", target.Campaign, ErrAmbiguous)
 	}
 	row := *cat.campaigns.byID[ids[0]]
-	if row.Enabled == enabled {
-		return nil
+	touched, err := c.store.countLinks(ctx, "campaign_id", row.CampaignID)
+	if err != nil || row.Enabled == enabled {
+		return touched, err
 	}
 	row.Enabled = enabled
 	rows := stampRows([]campaignRow{row}, c.stamp())
-	return c.commit(ctx, write{
+	return touched, c.commit(ctx, write{
 		inserts: []insert{insertRows("campaigns", "", rows)},
 		learn:   func(next *catalog) { next.campaigns = next.campaigns.with(rows) },
 	})
 }
 
-func (c *Control) enableInfluencer(ctx context.Context, scope Scope, key string, enabled bool) error {
+func (c *Control) enableInfluencer(ctx context.Context, scope Scope, key string, enabled bool) (int, error) {
 	stored := c.catalog.Load().influencers.byKey[key]
 	switch {
 	case stored == nil:
-		return fmt.Errorf("influencer %q: %w", key, ErrNotFound)
+		return 0, fmt.Errorf("influencer %q: %w", key, ErrNotFound)
 	case !scope.All:
-		return fmt.Errorf("influencer %q is shared by all brands: %w", key, ErrForbidden)
-	case stored.Enabled == enabled:
-		return nil
+		return 0, fmt.Errorf("influencer %q is shared by all brands: %w", key, ErrForbidden)
 	}
 	row := *stored
+	touched, err := c.store.countLinks(ctx, "influencer_id", row.InfluencerID)
+	if err != nil || row.Enabled == enabled {
+		return touched, err
+	}
 	row.Enabled = enabled
 	rows := stampRows([]influencerRow{row}, c.stamp())
-	return c.commit(ctx, write{
+	return touched, c.commit(ctx, write{
 		inserts: []insert{insertRows("influencers", "", rows)},
 		learn:   func(next *catalog) { next.influencers = next.influencers.with(rows) },
 	})
+}
+
+// countLinks counts the links that have id in column.
+func (s store) countLinks(ctx context.Context, column string, id uint32) (int, error) {
+	var n uint64
+	err := s.conn.QueryRow(ctx, "SELECT count() FROM links FINAL WHERE NOT deleted AND "+column+" = ?", id).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count links: %w", err)
+	}
+	return int(n), nil
 }

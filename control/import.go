@@ -152,7 +152,7 @@ type importer[R any] struct {
 	control *Control
 	kind    kind[R]
 	columns []column[R]
-	seen    map[string]int // line by what is unique to its row
+	seen    map[string]int // accepted line by what is unique to its row
 }
 
 func newImport[R any](c *Control, k kind[R]) *importer[R] {
@@ -231,7 +231,6 @@ func (m *importer[R]) row(rec record) (row R, change change, err error) {
 	if line, twice := m.seen[id]; twice && id != "" {
 		return row, unchanged, refuse(m.kind.identity()[0], "%s", repeats(line))
 	}
-	m.seen[id] = rec.line
 	if !stored {
 		change = created
 	}
@@ -250,5 +249,6 @@ func (m *importer[R]) row(rec record) (row R, change change, err error) {
 	if err := m.kind.check(&row, change); err != nil {
 		return row, unchanged, err
 	}
+	m.seen[id] = rec.line
 	return row, change, nil
 }

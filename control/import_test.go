@@ -439,3 +439,12 @@ func TestLinksAreListedWhileTheyAreImported(t *testing.T) {
 		}
 	}
 }
+
+// TestRejectedLineHoldsNoKey lets a later line mend an earlier one, whatever was wrong with that.
+func TestRejectedLineHoldsNoKey(t *testing.T) {
+	w := newWorld(t)
+	got := w.run(control.LocalScope(), "brands", csv("brand,name,currency", "acme,Acme,XXX", "acme,Acme,EUR", "acme,Again,EUR"))
+	if got.Created != 1 || len(got.Rejected) != 2 || got.Rejected[0].Column != "currency" || got.Rejected[1].Reason != "repeats the key of line 3" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -47,6 +47,11 @@ type EnableRequest struct {
 	Influencer string `json:"influencer,omitempty"`
 }
 
+// Enabled is the answer to it.
+type Enabled struct {
+	Links int `json:"links" doc:"how many links what was named has"`
+}
+
 func (c *Control) registerLinks(api huma.API) {
 	huma.Register(api, operation("list-links", http.MethodGet, "/links", Analyst, "List links"),
 		func(ctx context.Context, in *linksRequest) (*struct{ Body LinkPage }, error) {
@@ -71,9 +76,13 @@ func (c *Control) registerLinks(api huma.API) {
 			name, summary = "enable", "Let a link, a campaign's links or a creator's go on"
 		}
 		huma.Register(api, operation(name, http.MethodPost, "/"+name, Editor, summary),
-			func(ctx context.Context, in *enableRequest) (*struct{}, error) {
+			func(ctx context.Context, in *enableRequest) (*struct{ Body Enabled }, error) {
 				target := Target{Brand: in.Body.Brand, Link: in.Body.Link, Campaign: in.Body.Campaign, Influencer: in.Body.Influencer}
-				return nil, c.problem(c.SetEnabled(ctx, ScopeOf(ctx), target, enabled))
+				links, err := c.SetEnabled(ctx, ScopeOf(ctx), target, enabled)
+				if err != nil {
+					return nil, c.problem(err)
+				}
+				return &struct{ Body Enabled }{Enabled{links}}, nil
 			})
 	}
 }
@@ -124,7 +133,7 @@ func newLinkWriter(format string, w io.Writer) linkWriter {
 		contentType: "text/csv; charset=utf-8",
 		begin: func() error {
 			return table.Write([]string{
-				"link", "short_url", "brand", "campaign", "influencer", "domain", "code", "slug", "enabled", "expires",
+				"link", "short_url", "brand", "campaign", "influencer", "domain", "code", "slug", "enabled", "expires", "state",
 			})
 		},
 		write: func(l Link) error { return table.Write(l.cells()) },
@@ -142,6 +151,6 @@ func (l *Link) cells() []string {
 		expires = l.Expires.UTC().Format(time.RFC3339)
 	}
 	return []string{
-		l.Link, l.ShortURL, l.Brand, l.Campaign, l.Influencer, l.Domain, l.Code, l.Slug, strconv.FormatBool(l.Enabled), expires,
+		l.Link, l.ShortURL, l.Brand, l.Campaign, l.Influencer, l.Domain, l.Code, l.Slug, strconv.FormatBool(l.Enabled), expires, l.State,
 	}
 }

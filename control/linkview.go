@@ -11,20 +11,25 @@ import (
 // A Link is one link as people see it: with keys for ids, and its short URL.
 type Link struct {
 	Link       string     `json:"link"`
-	ShortURL   string     `json:"short_url" doc:"empty when the signing key is retired and there is no slug"`
+	ShortURL   string     `json:"short_url" doc:"empty when the signing key is retired and no open slug is left"`
 	Brand      string     `json:"brand"`
 	Campaign   string     `json:"campaign"`
 	Influencer string     `json:"influencer"`
 	Domain     string     `json:"domain"`
 	Code       string     `json:"code" doc:"signed code, empty when its key is retired"`
 	Slug       string     `json:"slug"`
-	Enabled    bool       `json:"enabled"`
-	Expires    *time.Time `json:"expires" doc:"null for never"`
+	Enabled    bool       `json:"enabled" doc:"whether the edge sends visitors to its destination now, which campaign, creator and dates decide too"`
+	State      string     `json:"state" doc:"live, or what stops it and in brackets where: disabled, deleted, not begun, expired, key retired"`
+	Expires    *time.Time `json:"expires" doc:"its own, null for never"`
 }
+
+// moneyDigits is the scale of money in ClickHouse and in every exact answer, those of reports included.
+const moneyDigits = 4
 
 // A LinkDetail is all there is to know of a link.
 type LinkDetail struct {
 	Link
+	Why              string    `json:"why" doc:"what its state comes from, and whether its key is retired"`
 	Number           uint32    `json:"number" doc:"the number inside the code"`
 	Coupon           string    `json:"coupon"`
 	Destination      string    `json:"destination" doc:"its own, otherwise the campaign's"`
@@ -38,7 +43,7 @@ type LinkDetail struct {
 	HasCTA           bool      `json:"has_cta"`
 	Faceless         bool      `json:"faceless"`
 	Deal             string    `json:"deal"`
-	Fee              string    `json:"fee" doc:"decimal, in the currency below"`
+	Fee              string    `json:"fee" doc:"decimal with four digits, in the currency below"`
 	ProductCost      string    `json:"product_cost"`
 	Currency         string    `json:"currency"`
 	PostURL          string    `json:"post_url"`
@@ -89,7 +94,7 @@ func (v *linkView) link(r *linkRow) (Link, error) {
 	domain := v.cat.domains.byID[r.DomainID]
 	link := Link{
 		Link: r.Link, Brand: v.cat.brands.byID[r.BrandID].Brand, Campaign: v.cat.campaigns.byID[r.CampaignID].Campaign,
-		Influencer: v.cat.influencers.byID[r.InfluencerID].Influencer, Domain: domain.Host, Slug: r.Slug, Enabled: r.Enabled,
+		Influencer: v.cat.influencers.byID[r.InfluencerID].Influencer, Domain: domain.Host, Slug: r.Slug,
 	}
 	if !r.Expires.Equal(noTime()) {
 		link.Expires = &r.Expires
@@ -98,17 +103,21 @@ func (v *linkView) link(r *linkRow) (Link, error) {
 	if err != nil {
 		return link, err
 	}
+	signed := r.Slug == "" || domain.Vanity == vanitySigned
 	path := []byte(r.Slug)
 	if key != nil {
 		link.Code = string(key.AppendCode(nil, r.KeyID, r.LinkID))
 		switch {
 		case r.Slug == "":
 			path = []byte(link.Code)
-		case domain.Vanity == vanitySigned:
+		case signed:
 			path = key.AppendSlugSignature(append(path, '~'), []byte(r.Slug))
 		}
 	}
-	if len(path) > 0 {
+	reachable := key != nil || !signed
+	stop := v.stop(r, reachable)
+	link.Enabled, link.State = stop == nil, stop.state()
+	if reachable {
 		link.ShortURL = strings.ReplaceAll(v.control.cfg.PublicURL, "{host}", domain.Host) + "/" + string(path)
 	}
 	return link, nil
@@ -123,10 +132,10 @@ func (v *linkView) detail(r *linkRow) (LinkDetail, error) {
 			Content: campaign.UTMContent, Term: campaign.UTMTerm,
 		})
 	detail := LinkDetail{
-		Link: link, Number: r.LinkID, Coupon: r.Coupon, Destination: r.Destination,
+		Link: link, Why: v.why(r, &link), Number: r.LinkID, Coupon: r.Coupon, Destination: r.Destination,
 		UTMSource: utm.Source, UTMMedium: utm.Medium, UTMCampaign: utm.Campaign, UTMContent: utm.Content, UTMTerm: utm.Term,
 		ContentFormat: r.ContentFormat, IntegrationStyle: r.IntegrationStyle, HasCTA: r.HasCTA, Faceless: r.Faceless, Deal: r.Deal,
-		Fee: r.Fee.String(), ProductCost: r.ProductCost.String(), Currency: r.Currency,
+		Fee: r.Fee.StringFixed(moneyDigits), ProductCost: r.ProductCost.StringFixed(moneyDigits), Currency: r.Currency,
 		PostURL: r.PostURL, FallbackURL: r.FallbackURL, Starts: r.Starts, Updated: r.Updated,
 	}
 	if detail.Destination == "" {

@@ -22,8 +22,8 @@ func newDuplicates(window time.Duration) *duplicates {
 	}
 }
 
-// repeat reports whether the visitor clicked the link within the window before now, and remembers this click. Any
-// click counts as the first one, whoever made it: a bot's repeat is a repeat too.
+// repeat reports whether the visitor clicked the link within the window before now, and remembers this click. It is
+// asked of valid clicks alone: what a browser fetches ahead must not make a repeat of the tap that follows.
 func (d *duplicates) repeat(visitor uint64, link uint32, now int64) bool {
 	if now-d.began > d.window || len(d.current) >= d.limit {
 		d.current, d.before = d.before, d.current

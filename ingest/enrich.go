@@ -66,7 +66,7 @@ func (b *clickBlock) append(record []byte, batch string) error {
 		platform = agent.Platform
 	}
 	reasons := c.Reasons | agent.Reasons
-	if t.duplicates.repeat(c.Visitor, c.Link, c.Millis) {
+	if reasons.Valid() && t.duplicates.repeat(c.Visitor, c.Link, c.Millis) {
 		reasons |= Duplicate
 	}
 	t.metrics.flag(reasons)

@@ -65,9 +65,9 @@ func testClick(n int, at time.Time) *Click {
 	return c
 }
 
-func count(t *testing.T, db *chtest.DB, query string, args ...any) (n uint64) {
+func count(t *testing.T, db *chtest.DB, query string) (n uint64) {
 	t.Helper()
-	if err := db.Conn.QueryRow(t.Context(), query, args...).Scan(&n); err != nil {
+	if err := db.Conn.QueryRow(t.Context(), query).Scan(&n); err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
 	return n
@@ -196,15 +196,19 @@ func TestRepeatIsDuplicateAndNotBillable(t *testing.T) {
 	other.Link++
 	in.PutClick(0, later)
 	in.PutClick(0, other)
+	ahead, tapped := testClick(2, now), testClick(2, now.Add(time.Second))
+	ahead.Reasons = Prefetch
+	in.PutClick(0, ahead)
+	in.PutClick(0, tapped)
 	stopIngest(t, in)
 	if n := count(t, db, "SELECT count() FROM clicks WHERE has(reason_names, 'duplicate') AND valid = 1 AND billable = 0"); n != 2 {
 		t.Errorf("%d duplicates, want 2", n)
 	}
-	if n := count(t, db, "SELECT count() FROM clicks WHERE billable = 1"); n != 3 {
-		t.Errorf("%d billable clicks, want 3", n)
+	if n := count(t, db, "SELECT count() FROM clicks WHERE billable = 1"); n != 4 {
+		t.Errorf("%d billable clicks, want 4: the first, one later, one on another link, and the tap after a prefetch", n)
 	}
-	if v := metricValue(t, reg, "carom_clicks_flagged_total"); v != 2 {
-		t.Errorf("carom_clicks_flagged_total sums to %v, want 2", v)
+	if v := metricValue(t, reg, "carom_clicks_flagged_total"); v != 3 {
+		t.Errorf("carom_clicks_flagged_total sums to %v, want 3", v)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -255,6 +256,44 @@ func TestStopFinishesWhatIsUnderWay(t *testing.T) {
 	idle.Close()
 	if err := <-stopped; err != nil {
 		t.Error(err)
+	}
+}
+
+// While a stopping server lingers it answers as before, also on new connections, and closes each with its answer.
+func TestStopLingers(t *testing.T) {
+	e := newEdge(t, func(c *Config) { c.Linger = 300 * time.Millisecond })
+	old := e.dial(t)
+	defer old.Close()
+	request := wire("GET /" + glowCode(linkLive) + " HTTP/1.1\nHost: go.glow.test")
+	r := bufio.NewReader(old)
+	write(t, old, request)
+	if got := read(t, r, "GET"); got.status != 302 || strings.Contains(got.raw, "Connection: close") {
+		t.Fatalf("before the stop the answer is %q", got.raw)
+	}
+	stopped := make(chan error)
+	began := time.Now()
+	go func() { stopped <- e.server.Stop(t.Context()) }()
+	for !e.server.leaving.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	write(t, old, request)
+	young := e.dial(t)
+	defer young.Close()
+	write(t, young, request)
+	for who, r := range map[string]*bufio.Reader{"old": r, "new": bufio.NewReader(young)} {
+		if got := read(t, r, "GET"); got.status != 302 || !strings.Contains(got.raw, "Connection: close\r\n") {
+			t.Errorf("the %s connection is answered %q", who, got.raw)
+		}
+		if _, err := r.ReadByte(); !errors.Is(err, io.EOF) {
+			t.Errorf("the %s connection is not closed after its answer: %v", who, err)
+		}
+	}
+	if err := <-stopped; err != nil || time.Since(began) < 300*time.Millisecond {
+		t.Errorf("Stop returned %v after %v", err, time.Since(began))
+	}
+	if conn, err := net.Dial("tcp", e.server.Addr().String()); err == nil {
+		conn.Close()
+		t.Error("the listener is open after Stop")
 	}
 }
 

@@ -37,28 +37,38 @@ func TestConversionIsAttributed(t *testing.T) {
 		want   func(*ingest.Conversion)
 	}{
 		{"a sale", sale(), func(*ingest.Conversion) {}},
-		{"names as other networks have them", sale("cid", id, "order_id", "A-7").without("click_id", "txid"),
-			func(c *ingest.Conversion) { c.TxID = "A-7" }},
+		{
+			"names as other networks have them", sale("cid", id, "order_id", "A-7").without("click_id", "txid"),
+			func(c *ingest.Conversion) { c.TxID = "A-7" },
+		},
 		{"subid", sale("subid", id).without("click_id"), func(*ingest.Conversion) {}},
 		{"our names win over others", sale("cid", "customer 7", "subid", "x", "order_id", "y"), func(*ingest.Conversion) {}},
 		{"empty is as good as left out", sale("event", "", "status", "", "coupon", "", "ref_txid", ""), func(*ingest.Conversion) {}},
 		{"fields of the shop's own", sale("basket", strings.Repeat("x", 5000)), func(*ingest.Conversion) {}},
-		{"every field", sale("event", "Sub.Scription-2_x", "ref_txid", "R", "customer_id", "Zoë", "coupon", "sara10", "status", "pending"),
+		{
+			"every field", sale("event", "Sub.Scription-2_x", "ref_txid", "R", "customer_id", "Zoë", "coupon", "sara10", "status", "pending"),
 			func(c *ingest.Conversion) {
 				c.Event, c.RefTxID, c.Customer, c.Coupon, c.Status = "sub.scription-2_x", "R", "Zoë", "SARA10", ingest.Pending
-			}},
+			},
+		},
 		{"a click converts once per event", sale().without("txid"), func(c *ingest.Conversion) { c.TxID = id }},
-		{"a lead needs no amount", sale("event", "lead").without("amount", "currency"),
-			func(c *ingest.Conversion) { c.Event, c.Amount = "lead", 0 }},
+		{
+			"a lead needs no amount", sale("event", "lead").without("amount", "currency"),
+			func(c *ingest.Conversion) { c.Event, c.Amount = "lead", 0 },
+		},
 		{"a sale of nothing", sale("amount", "0.00"), func(c *ingest.Conversion) { c.Amount = 0 }},
 		{"the highest amount", sale("amount", "999999999999.99"), func(c *ingest.Conversion) { c.Amount = 9999999999999900 }},
 		{"rejected", sale("status", "rejected"), func(c *ingest.Conversion) { c.Status = ingest.Rejected }},
-		{"a refund has its own txid", sale("event", "refund", "txid", "R1", "ref_txid", "1001"),
-			func(c *ingest.Conversion) { c.Event, c.TxID, c.RefTxID = "refund", "R1", "1001" }},
-		{"a refund is never too late", sale("event", "refund", "txid", "R1", "ref_txid", "1001", "click_id", old),
+		{
+			"a refund has its own txid", sale("event", "refund", "txid", "R1", "ref_txid", "1001"),
+			func(c *ingest.Conversion) { c.Event, c.TxID, c.RefTxID = "refund", "R1", "1001" },
+		},
+		{
+			"a refund is never too late", sale("event", "refund", "txid", "R1", "ref_txid", "1001", "click_id", old),
 			func(c *ingest.Conversion) {
 				c.Event, c.TxID, c.RefTxID, c.ClickID, c.ClickTime = "refund", "R1", "1001", old, oldAt
-			}},
+			},
+		},
 		{"nor a rejection", sale("status", "rejected", "click_id", old), func(c *ingest.Conversion) {
 			c.Status, c.ClickID, c.ClickTime = ingest.Rejected, old, oldAt
 		}},

@@ -116,6 +116,18 @@ func TestCheckDestinationHostList(t *testing.T) {
 	}
 }
 
+func TestCheckAppScheme(t *testing.T) {
+	for scheme, want := range map[string]string{
+		"myapp": "myapp", "MyApp": "myapp", "my.app+x-1": "my.app+x-1", "intent": "intent",
+		"": "", "http": "", "HTTPS": "", "JavaScript": "", "data": "", "file": "", "my app": "", "myapp:": "", "1app": "", "my/app": "", "mÿapp": "",
+	} {
+		got, err := CheckAppScheme(scheme)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%q becomes %q, %v, want %q", scheme, got, err, want)
+		}
+	}
+}
+
 func TestCheckDestinationFlagsMixedScripts(t *testing.T) {
 	for host, want := range map[string]bool{
 		"shop.example": false, "bücher.example": false, "яндекс.example": false, "東京タワー.example": false, "한국漢字.example": false,

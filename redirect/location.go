@@ -87,6 +87,9 @@ type Location struct {
 	Names      []string // decoded names of the parameters above: incoming ones with these names are ignored
 }
 
+// defaultClickIDParam is the click-id parameter of a campaign that names none. An incoming one is never passed on.
+const defaultClickIDParam = "click_id"
+
 // NewLocation builds the location of a link. destination must have passed CheckDestination; UTM values
 // replace parameters of the same name in it; clickIDParam names the click-id parameter and must not be empty.
 func NewLocation(destination string, utm UTM, values TemplateValues, clickIDParam string) (Location, error) {
@@ -107,6 +110,9 @@ func NewLocation(destination string, utm UTM, values TemplateValues, clickIDPara
 	}
 
 	loc := Location{Names: []string{clickIDParam}, ClickParam: url.QueryEscape(clickIDParam) + "="}
+	if clickIDParam != defaultClickIDParam {
+		loc.Names = append(loc.Names, defaultClickIDParam) // nobody plants a click id, whatever the shop's page reads
+	}
 	var b strings.Builder
 	b.WriteString(base)
 	b.WriteByte('?')

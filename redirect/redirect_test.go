@@ -85,7 +85,7 @@ func TestLocations(t *testing.T) {
 		{"incoming click id", "?click_id=theirs&%63lick_id=theirs", linkLive, "https://glow.example/spring?ref=carom&" + utm + "click_id=ID"},
 		{
 			"incoming click id under the campaign's name", "?aff+sub=theirs&click_id=theirs", linkParam,
-			"https://glow.example/spring?ref=carom&" + utm + "click_id=theirs&aff+sub=ID",
+			"https://glow.example/spring?ref=carom&" + utm + "aff+sub=ID",
 		},
 		{"of repeated names the first", "?x=1&x=2&utm_term=a&utm_term=b", linkLive, "https://glow.example/spring?ref=carom&" + utm + "x=1&utm_term=a&click_id=ID"},
 		{

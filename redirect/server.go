@@ -29,6 +29,7 @@ type Config struct {
 	MaxConns     int           // connections at once; further ones are answered 503
 	HeaderBytes  int           // longest request line and headers together; longer ones are answered 431
 	BodyBytes    int           // longest body, for postbacks
+	Linger       time.Duration // how long a stopping server goes on, closing each connection with its answer; see Stop
 }
 
 // Bounds of Config.HeaderBytes: what a browser sends must fit, and lengths of its pieces are kept in 16 bits.
@@ -65,6 +66,7 @@ type Server struct {
 
 	table    atomic.Pointer[Table] // handlers load it once a request; the source stores
 	fresh    atomic.Int64          // Unix nanoseconds when the table was last known to be complete
+	leaving  atomic.Bool           // Stop sets it once; handlers load it once a request
 	visitors visitorHasher
 	clock    clickClock
 	scratch  sync.Pool        // of *scratch
@@ -146,8 +148,15 @@ func (s *Server) Start() error {
 // Addr is the address that Start has bound.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Stop refuses new connections, closes idle ones and waits for requests under way until ctx ends.
+// Stop answers as before for as long as the configuration says, but closes each connection with its answer: a connection that
+// is closed while it seems idle may have a request on its way. Then it refuses new connections, closes idle ones and waits
+// for requests under way, until ctx ends.
 func (s *Server) Stop(ctx context.Context) error {
+	s.leaving.Store(true)
+	select {
+	case <-time.After(s.config.Linger):
+	case <-ctx.Done():
+	}
 	err := s.http.ShutdownWithContext(ctx)
 	if s.listener != nil {
 		err = errors.Join(err, s.listener.Close()) // an accept loop that had not begun yet was not known to the shutdown
@@ -212,6 +221,9 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 			s.plain(ctx, fasthttp.StatusInternalServerError, "Something went wrong.\n")
 		}
 	}()
+	if s.leaving.Load() {
+		ctx.SetConnectionClose()
+	}
 	sc := s.scratch.Get().(*scratch)
 	s.route(ctx, sc)
 	s.scratch.Put(sc)

@@ -1,6 +1,8 @@
 package redirect
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/hex"
 	"io"
 	"log/slog"
@@ -12,9 +14,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"crypto/hmac"
-	"crypto/sha256"
 
 	"github.com/prometheus/client_golang/prometheus"
 

@@ -43,7 +43,7 @@ func Register(api huma.API, reports *Reports, scope ScopeFunc) {
 		Method:      http.MethodGet,
 		Path:        "/reports/{name}",
 		Summary:     "Finished numbers for a span of days",
-		Description: "Unique visitors are counted over the whole span, within each row. Money is exact, a string in JSON.",
+		Description: "Unique visitors are counted over the whole span, within each row. Money is exact, with four digits, a string in JSON; a table rounds it to the minor unit. Conversions are always grouped by event, status and signed too.",
 		Tags:        []string{"Reports"},
 		Errors: []int{
 			http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity,

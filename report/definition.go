@@ -6,7 +6,7 @@ type definition struct {
 	span     string   // column of facts that from and to bound: day or hour
 	keys     []column // what it may be grouped by
 	by       []string // what it is grouped by unless asked otherwise
-	apart    []string // keys whose values no totals row adds together
+	apart    []string // keys whose values no row adds together, of totals neither
 	measures []column
 	perBrand bool // facts have a brand_id and a currency
 }

@@ -6,4 +6,11 @@
 //
 // The views report_* give a row per day (utm: hour) with distinct visitors counted within it. Those counts do not add
 // up, so a report over many days merges their states instead: its unique is right for every row and for the totals.
+//
+// Money is exact to four digits, as ClickHouse holds it. CSV and JSON write all four. A table rounds each cell, totals
+// included, to the minor unit of its currency, half up; a total is the rounded sum, not the sum of rounded cells. Ratios
+// (roi, conversion_rate), earnings per click (epc) and hours have four digits everywhere.
+//
+// Conversions of another event, status or signature are never added together: a refund is not a sale. Their report is
+// grouped by these three whatever else it is grouped by.
 package report

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/shopspring/decimal"
@@ -25,7 +24,7 @@ func (r *Result) writeCSV(w io.Writer) error {
 	cells := make([]string, len(r.Columns))
 	for _, row := range r.Rows {
 		for i, value := range row {
-			cells[i] = text(value, r.currency(row))
+			cells[i] = text(value)
 			if _, ok := value.(string); ok {
 				cells[i] = Disarm(cells[i])
 			}
@@ -63,8 +62,11 @@ func (r *Result) writeJSON(w io.Writer) error {
 			if j > 0 {
 				out.WriteString(",")
 			}
-			if amount, ok := value.(decimal.Decimal); ok {
-				value = money(amount, r.currency(row))
+			switch v := value.(type) {
+			case decimal.Decimal:
+				value = text(v)
+			case float64:
+				value = json.Number(text(v))
 			}
 			encoded, err := json.Marshal(value)
 			if err != nil {
@@ -79,17 +81,17 @@ func (r *Result) writeJSON(w io.Writer) error {
 	return err
 }
 
-// text is a value in full; nil is empty.
-func text(value any, currency string) string {
+// text is a value in full: money with all its digits, nil is empty.
+func text(value any) string {
 	switch v := value.(type) {
 	case nil:
 		return ""
 	case string:
 		return v
 	case decimal.Decimal:
-		return money(v, currency)
+		return v.StringFixed(exactDigits)
 	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
+		return ratioText(v)
 	case map[string]uint64:
 		var parts []string
 		for _, key := range slices.Sorted(maps.Keys(v)) {

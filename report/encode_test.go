@@ -31,22 +31,22 @@ func TestWrite(t *testing.T) {
 		Table: `
 influencer                 signed  node    gross      roi  revenue  reasons           currency
 =HYPERLINK("http://evil")  true       1  1234567   0.1250    12.50  expired=1 full=2  EUR
-née, "Bé"�[31m             false      2        0        -  -3.0005                    EUR
+née, "Bé"�[31m             false      2        0        -    -3.00                    EUR
 -5                         false      3        9   0.0000     1000                    JPY
 -------------------------  ------  ----  -------  -------  -------  ----------------  --------
-total                                    1234567  -1.0000   9.4995                    EUR
+total                                    1234567  -1.0000     9.50                    EUR
 `,
 		CSV: `
 influencer,signed,node,gross,roi,revenue,reasons,currency
-"'=HYPERLINK(""http://evil"")",true,1,1234567,0.125,12.50,expired=1 full=2,EUR
+"'=HYPERLINK(""http://evil"")",true,1,1234567,0.1250,12.5000,expired=1 full=2,EUR
 "née, ""Bé""` + "\x1b" + `[31m",false,2,0,,-3.0005,,EUR
--5,false,3,9,0.0000001,1000,,JPY
+-5,false,3,9,0.0000,1000.0000,,JPY
 `,
 		JSON: `
 [
-{"influencer":"=HYPERLINK(\"http://evil\")","signed":true,"node":1,"gross":1234567,"roi":0.125,"revenue":"12.50","reasons":{"expired":1,"full":2},"currency":"EUR"},
+{"influencer":"=HYPERLINK(\"http://evil\")","signed":true,"node":1,"gross":1234567,"roi":0.1250,"revenue":"12.5000","reasons":{"expired":1,"full":2},"currency":"EUR"},
 {"influencer":"née, \"Bé\"\u001b[31m","signed":false,"node":2,"gross":0,"roi":null,"revenue":"-3.0005","reasons":{},"currency":"EUR"},
-{"influencer":"-5","signed":false,"node":3,"gross":9,"roi":1e-7,"revenue":"1000","reasons":{},"currency":"JPY"}
+{"influencer":"-5","signed":false,"node":3,"gross":9,"roi":0.0000,"revenue":"1000.0000","reasons":{},"currency":"JPY"}
 ]
 `,
 	}
@@ -91,22 +91,39 @@ func TestDisarm(t *testing.T) {
 }
 
 func TestMoney(t *testing.T) {
-	tests := []struct{ amount, currency, want string }{
-		{"0", "EUR", "0.00"},
-		{"12.5", "EUR", "12.50"},
-		{"12.5000", "EUR", "12.50"},
-		{"0.0049", "EUR", "0.0049"},
-		{"-7", "USD", "-7.00"},
-		{"100", "JPY", "100"},
-		{"100.25", "JPY", "100.25"},
-		{"1.5", "KWD", "1.500"},
-		{"99999999999999.9999", "EUR", "99999999999999.9999"},
-		{"3", "", "3"},
+	tests := []struct{ amount, currency, table, exact string }{
+		{"0", "EUR", "0.00", "0.0000"},
+		{"12.5", "EUR", "12.50", "12.5000"},
+		{"0.0049", "EUR", "0.00", "0.0049"},
+		{"0.0050", "EUR", "0.01", "0.0050"},
+		{"-7.005", "USD", "-7.01", "-7.0050"},
+		{"100.25", "JPY", "100", "100.2500"},
+		{"1.5", "KWD", "1.500", "1.5000"},
+		{"99999999999999.9949", "EUR", "99999999999999.99", "99999999999999.9949"},
+		{"3", "", "3.0000", "3.0000"},
 	}
 	for _, tt := range tests {
-		if got := money(decimal.RequireFromString(tt.amount), tt.currency); got != tt.want {
-			t.Errorf("money(%s, %q) = %q, want %q", tt.amount, tt.currency, got, tt.want)
+		amount := decimal.RequireFromString(tt.amount)
+		if table, exact := rounded(amount, tt.currency), text(amount); table != tt.table || exact != tt.exact {
+			t.Errorf("%s %s: %q in a table, %q exactly; want %q, %q", tt.amount, tt.currency, table, exact, tt.table, tt.exact)
 		}
+	}
+}
+
+func TestTableOfWhatIsSmallUnknownOrNotThere(t *testing.T) {
+	r := &Result{
+		Columns: []string{"country", "epc", "currency"}, Keys: 1, Rows: [][]any{{"", dec("0.0123"), "EUR"}},
+		From: monday, To: monday.AddDate(0, 0, 7),
+	}
+	var out strings.Builder
+	if err := r.Write(&out, Table); err != nil || !strings.Contains(out.String(), "\n-        0.0123  EUR\n") {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	out.Reset()
+	r.Rows = nil
+	want := "no rows from " + monday.Format(dateLayout) + " to " + r.To.Format(dateLayout) + "\n"
+	if err := r.Write(&out, Table); err != nil || out.String() != want {
+		t.Errorf("%q, %v; want %q", out.String(), err, want)
 	}
 }
 

@@ -3,7 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
-	"strings"
+	"strconv"
 
 	"github.com/shopspring/decimal"
 
@@ -15,7 +15,7 @@ type Format string
 
 // The formats.
 const (
-	Table Format = "table" // for people, with totals
+	Table Format = "table" // for people, with totals; money rounded to minor units
 	CSV   Format = "csv"   // RFC 4180, for spreadsheets: text that a spreadsheet would run is disarmed
 	JSON  Format = "json"  // an array of objects, exact: money is a string
 )
@@ -69,13 +69,17 @@ func (r *Result) currency(row []any) string {
 	return code
 }
 
-// money writes an exact amount with the digits of its currency's minor unit, and more where it has them.
-func money(amount decimal.Decimal, currency string) string {
-	digits, _ := redirect.MinorUnits(currency)
-	text := amount.String() // without further zeros
-	_, fraction, _ := strings.Cut(text, ".")
-	if len(fraction) >= digits {
-		return text
+// exactDigits is the scale of money in ClickHouse and of ratios, in every format.
+const exactDigits = 4
+
+// rounded writes an amount with the digits of its currency's minor unit, half rounded up.
+func rounded(amount decimal.Decimal, currency string) string {
+	digits, known := redirect.MinorUnits(currency)
+	if !known {
+		digits = exactDigits
 	}
 	return amount.StringFixed(int32(digits))
 }
+
+// ratioText writes a number that is none of money or counting.
+func ratioText(v float64) string { return strconv.FormatFloat(v, 'f', exactDigits, 64) }

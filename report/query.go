@@ -115,7 +115,8 @@ func parseDay(param, text string) (time.Time, error) {
 	return day, nil
 }
 
-// grouping checks what to group by; each name once, from the report's list.
+// grouping checks what to group by; each name once, from the report's list. Behind them stand the keys that the report
+// never adds together, whether asked for or not.
 func (d definition) grouping(by []string) ([]string, error) {
 	if len(by) == 0 {
 		return d.by, nil
@@ -126,6 +127,12 @@ func (d definition) grouping(by []string) ([]string, error) {
 		}
 		if slices.Contains(by[:i], name) {
 			return nil, &ParamError{"by", name, "is named twice"}
+		}
+	}
+	by = slices.Clone(by)
+	for _, name := range d.apart {
+		if _, isKey := d.key(name); isKey && !slices.Contains(by, name) {
+			by = append(by, name)
 		}
 	}
 	return by, nil

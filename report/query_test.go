@@ -2,6 +2,7 @@ package report
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -51,6 +52,20 @@ func TestParse(t *testing.T) {
 				t.Errorf("from %s to %s, want from %s to %s", from, to, tt.from, tt.to)
 			}
 		})
+	}
+}
+
+// TestGroupingKeepsRefundsFromSales asks for less than what a conversion has to be told apart by.
+func TestGroupingKeepsRefundsFromSales(t *testing.T) {
+	for _, tt := range []struct{ report, by, want string }{
+		{"conversions", "day", "day event status signed"},
+		{"conversions", "status,day", "status day event signed"},
+		{"campaigns", "day", "day"},
+	} {
+		q := ask(t, Params{Report: tt.report, By: strings.Split(tt.by, ",")})
+		if got := strings.Join(q.by, " "); got != tt.want {
+			t.Errorf("%s by %s: grouped by %s, want %s", tt.report, tt.by, got, tt.want)
+		}
 	}
 }
 

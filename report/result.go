@@ -18,6 +18,8 @@ type Result struct {
 	Keys    int      // how many of Columns are keys
 	Rows    [][]any  // each string, bool, uint16, uint64, float64, decimal.Decimal, map[string]uint64, or nil
 	Totals  [][]any  // as Rows, with nil in place of the keys that were added up
+
+	From, To time.Time // of the query
 }
 
 // read runs the statement of q for these brands, up to limit rows.
@@ -29,7 +31,7 @@ func read(ctx context.Context, conn driver.Conn, q Query, brands []uint32, limit
 	}
 	defer rows.Close()
 	last := len(rows.Columns()) - 1
-	result := &Result{Columns: rows.Columns()[:last], Keys: len(q.by)}
+	result := &Result{Columns: rows.Columns()[:last], Keys: len(q.by), From: q.From, To: q.To}
 	for rows.Next() {
 		values, err := scan(rows)
 		if err != nil {

@@ -2,9 +2,9 @@ package report
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -13,13 +13,17 @@ import (
 )
 
 const (
-	gap         = "  " // between columns
-	nothing     = "-"  // stands for NULL
-	shortDigits = 4    // of a ratio; CSV and JSON have them all
+	gap      = "  "  // between columns
+	nothing  = "-"   // stands for NULL and for text that is not known
+	perClick = "epc" // money for one click, often less than a minor unit: not rounded to it
 )
 
-// writeTable aligns the rows under a header, text to the left and numbers to the right, with totals below a line.
+// writeTable aligns the rows under a header, text to the left and numbers to the right, with totals below a line. Without rows it says so.
 func (r *Result) writeTable(w io.Writer) error {
+	if len(r.Rows) == 0 {
+		_, err := fmt.Fprintf(w, "no rows from %s to %s\n", r.From.Format(dateLayout), r.To.Format(dateLayout))
+		return err
+	}
 	lines := [][]string{r.Columns}
 	for _, row := range r.Rows {
 		lines = append(lines, r.cells(row))
@@ -85,10 +89,15 @@ func (r *Result) cells(row []any) []string {
 		switch v := value.(type) {
 		case nil:
 			cells[i] = nothing
-		case float64:
-			cells[i] = strconv.FormatFloat(v, 'f', shortDigits, 64)
+		case string:
+			cells[i] = visible(cmp.Or(v, nothing))
+		case decimal.Decimal:
+			cells[i] = text(v)
+			if r.Columns[i] != perClick {
+				cells[i] = rounded(v, r.currency(row))
+			}
 		default:
-			cells[i] = visible(text(v, r.currency(row)))
+			cells[i] = visible(text(v))
 		}
 	}
 	return cells

@@ -151,7 +151,12 @@ func TestLinksCommands(t *testing.T) {
 		t.Errorf("list after disable:\n%s", list)
 	}
 	c.must("links", "enable", "winter-nora-reel")
-	c.must("links", "disable", "--influencer", "lena-walks")
+	if out := c.must("links", "disable", "--influencer", "lena-walks"); out != "lena-walks disabled: 3 links\n" {
+		t.Errorf("disable says %q", out)
+	}
+	if list := c.must("links", "list", "--influencer", "lena-walks"); strings.Count(list, "disabled (creator)") != 3 {
+		t.Errorf("list after a creator was disabled:\n%s", list)
+	}
 	if got := c.carom("links", "disable"); got.code != exitFailed || !strings.Contains(got.errOut, "name one of link, campaign and influencer") {
 		t.Errorf("disable of nothing: %+v", got)
 	}
@@ -160,14 +165,14 @@ func TestLinksCommands(t *testing.T) {
 	if err := json.Unmarshal([]byte(c.must("links", "show", "boots-tom-video")), &link); err != nil {
 		t.Fatal(err)
 	}
-	if link.Destination != "https://shop.acme.example/boots/alpine?ref=tom" || link.Fee != "350" || link.ShortURL != "https://go.acme.localhost/tom-boots" {
+	if link.Destination != "https://shop.acme.example/boots/alpine?ref=tom" || link.Fee != "350.0000" || link.ShortURL != "https://go.acme.localhost/tom-boots" {
 		t.Errorf("show: %+v", link)
 	}
 
 	path := filepath.Join(c.dir, "links.csv")
 	c.must("links", "export", "--influencer", "wild-kitchen", "-o", path)
 	rows := readCSV(t, path)
-	header := "link short_url brand campaign influencer domain code slug enabled expires"
+	header := "link short_url brand campaign influencer domain code slug enabled expires state"
 	if len(rows) != 3 || strings.Join(rows[0], " ") != header || rows[1][0] != "tents-kitchen-video" || len(rows[1][6]) != 11 {
 		t.Errorf("export: %q", rows)
 	}

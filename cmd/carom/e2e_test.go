@@ -69,7 +69,7 @@ func TestClicksToReports(t *testing.T) {
 
 // quietHour waits out the last seconds of an hour, so that all clicks are of one, and returns it.
 func quietHour() time.Time {
-	const enough = 20 * time.Second
+	const enough = 30 * time.Second
 	now := time.Now().UTC()
 	if end := now.Truncate(time.Hour).Add(time.Hour); end.Sub(now) < enough {
 		time.Sleep(end.Sub(now))

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"text/tabwriter"
-	"time"
 
 	"carom/control"
 )
@@ -57,7 +56,7 @@ func (c *linksListCommand) Run(ctx context.Context, terminal *console) error {
 			return err
 		}
 		for _, l := range page.Links {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", l.Link, l.ShortURL, l.Brand, l.Campaign, l.Influencer, linkState(l, time.Now()))
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", l.Link, l.ShortURL, l.Brand, l.Campaign, l.Influencer, l.State)
 		}
 		left -= len(page.Links)
 		cursor, more = page.Next, page.Next != ""
@@ -69,16 +68,6 @@ func (c *linksListCommand) Run(ctx context.Context, terminal *console) error {
 		fmt.Fprintf(terminal.Err, "there are more: raise --limit, or use carom links export\n")
 	}
 	return nil
-}
-
-func linkState(l control.Link, now time.Time) string {
-	switch {
-	case !l.Enabled:
-		return "disabled"
-	case l.Expires != nil && !now.Before(*l.Expires):
-		return "expired"
-	}
-	return "live"
 }
 
 type linksShowCommand struct {
@@ -163,11 +152,16 @@ func (t switchTarget) set(ctx context.Context, terminal *console, enabled bool) 
 		return err
 	}
 	target := control.Target{Brand: t.Brand, Link: t.Link, Campaign: t.Campaign, Influencer: t.Influencer}
-	if err := client.SetEnabled(ctx, target, enabled); err != nil {
+	links, err := client.SetEnabled(ctx, target, enabled)
+	if err != nil {
 		return err
 	}
 	word := map[bool]string{true: "enabled", false: "disabled"}[enabled]
-	fmt.Fprintf(terminal.Out, "%s%s%s %s\n", t.Link, t.Campaign, t.Influencer, word)
+	noun := "links"
+	if links == 1 {
+		noun = "link"
+	}
+	fmt.Fprintf(terminal.Out, "%s%s%s %s: %d %s\n", t.Link, t.Campaign, t.Influencer, word, links, noun)
 	return nil
 }
 

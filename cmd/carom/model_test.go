@@ -263,15 +263,10 @@ func creatorColumns(m measures) row {
 	return r
 }
 
-// moneyText has two decimals, as euro and dollar have, and more where there are more.
-func moneyText(d decimal.Decimal) string {
-	if d.Equal(d.Round(2)) {
-		return d.StringFixed(2)
-	}
-	return d.String()
-}
+// moneyText is exact, ratios have as many digits.
+func moneyText(d decimal.Decimal) string { return d.StringFixed(4) }
 
-func floatText(f float64) string { return strconv.FormatFloat(f, 'g', 10, 64) }
+func floatText(f float64) string { return strconv.FormatFloat(f, 'f', 4, 64) }
 
 // compare fails the test where a report has other rows than the model.
 func compare(t *testing.T, what string, want []row, got []map[string]any) {

@@ -15,7 +15,7 @@ import (
 // How long a command may take to do what it was told: far more than it needs, for machines that are busy.
 const (
 	startLimit = 60 * time.Second
-	stopLimit  = 30 * time.Second
+	stopLimit  = 45 * time.Second
 )
 
 // A program is a carom command in a process of its own.

@@ -42,7 +42,7 @@ func TestReport(t *testing.T) {
 	const (
 		question = "report geo --from 2026-03-01 --to 2026-04-01 --by campaign,country --format csv"
 		answer   = "campaign,country,gross,valid,unique,billable,conversions,revenue,currency\n" +
-			"boots,DE,2,2,1,1,0,0.00,EUR\nboots,FR,1,0,0,0,0,0.00,EUR\n"
+			"boots,DE,2,2,1,1,0,0.0000,EUR\nboots,FR,1,0,0,0,0,0.0000,EUR\n"
 	)
 	for name, road := range map[string][]string{
 		"ClickHouse": {"--clickhouse", db.DSN(engine.Analyst)},

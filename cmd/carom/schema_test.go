@@ -13,6 +13,20 @@ func TestSchemaCommands(t *testing.T) {
 	t.Setenv("CAROM_CLICKHOUSE", db.DSN(engine.Admin))
 	const first, last = "0001_reference.sql", "0004_reports.sql"
 
+	databases := func() (n uint64) {
+		query := "SELECT count() FROM system.tables WHERE database = currentDatabase() OR name = 'schema_migrations' AND database = 'absent'"
+		if err := db.Conn.QueryRow(t.Context(), query).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	absent := strings.TrimSuffix(db.DSN(engine.Admin), db.Name) + "absent"
+	for _, dsn := range []string{db.DSN(engine.Admin), db.DSN(engine.Analyst), absent} {
+		if got := carom("schema", "status", "--clickhouse", dsn); got.code != exitDone || strings.Count(got.out, "pending") != 4 || databases() != 0 {
+			t.Errorf("status before anything is applied: %+v, %d tables", got, databases())
+		}
+	}
+
 	steps := []struct {
 		args string
 		code int
@@ -39,6 +53,13 @@ func TestSchemaCommands(t *testing.T) {
 				t.Errorf("%s has %q:\n%s", step.args, text, got.out)
 			}
 		}
+	}
+
+	if got := carom("schema", "status", "--clickhouse", db.DSN(engine.Analyst)); got.code != exitDone || strings.Contains(got.out, "pending") {
+		t.Errorf("status as an analyst: %+v", got)
+	}
+	if got := carom("schema", "status", "--clickhouse", db.DSN(engine.Edge)); got.code != exitFailed || !strings.Contains(got.errOut, "Not enough privileges") {
+		t.Errorf("status as the edge: %+v", got)
 	}
 
 	forge := "INSERT INTO schema_checksums (file, sha256) VALUES ('" + first + "', 'other')"

@@ -37,6 +37,7 @@ type serveCommand struct {
 	SpoolBudget   int           `default:"8589934592" env:"CAROM_SPOOL_BUDGET" help:"Bytes of clicks in the spool; beyond them the newest is dropped and counted (${default})."`
 	SyncInterval  time.Duration `default:"200ms" env:"CAROM_SYNC_INTERVAL" help:"A power loss loses at most so much of the spool; 0 writes each click to the disk before its answer (${default})."`
 	Compress      bool          `env:"CAROM_COMPRESS" help:"LZ4 towards ClickHouse: for links slower than a LAN."`
+	Linger        time.Duration `default:"1s" env:"CAROM_LINGER" help:"How long a stopping node goes on answering while /readyz fails and each answer closes its connection, so that balancers and clients go elsewhere (${default})."`
 	DrainTimeout  time.Duration `default:"30s" env:"CAROM_DRAIN_TIMEOUT" help:"How long a stop waits for requests and clicks under way (${default})."`
 	Pprof         bool          `env:"CAROM_PPROF" help:"Serve /debug/pprof/ on the admin address."`
 }
@@ -84,6 +85,7 @@ func (c *serveCommand) edgeConfig(log *slog.Logger) (edgeConfig, error) {
 	}
 	config := defaultEdge(c.ClickHouse, secret, log)
 	config.Redirect.Listen, config.Redirect.Node, config.Redirect.Proxies = c.Listen, c.Node, proxies
+	config.Redirect.Linger = c.Linger
 	config.Ingest.Node, config.Ingest.BatchRows, config.Ingest.BatchAge = c.Node, c.BatchRows, c.BatchAge
 	config.Ingest.Compress, config.Ingest.Ring.BudgetBytes = c.Compress, c.BufferBytes
 	config.Ingest.Spool, config.Ingest.SpoolBytes = c.Spool, c.SpoolBudget

@@ -84,6 +84,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   string
+	closes bool // the connection
 }
 
 // ask sends a request; headers are name, value, name, value …
@@ -109,7 +110,7 @@ func ask(t *testing.T, client *http.Client, method, address, body string, header
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{response.StatusCode, response.Header, string(text)}
+	return answer{response.StatusCode, response.Header, string(text), response.Close}
 }
 
 // get is ask for a page, from nowhere in particular.

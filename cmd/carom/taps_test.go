@@ -89,7 +89,7 @@ var theTaps = []tap{
 	{link: "acme/boots-lena", by: ben, headers: []string{"Sec-Purpose", "prefetch;prerender"}, reasons: "prefetch"},
 	{link: "acme/boots-lena", by: finn, head: true, reasons: "head"},
 	{link: "acme/boots-lena", by: googlebot},
-	{link: "acme/boots-lena", by: googlebot, reasons: "duplicate"},
+	{link: "acme/boots-lena", by: googlebot},
 	{link: "acme/boots-lena", by: facebook},
 	{link: "acme/boots-lena", by: whatsapp},
 	{link: "acme/boots-lena", by: nobody},
@@ -97,6 +97,7 @@ var theTaps = []tap{
 	{name: "tom-anna", link: "acme/boots-tom", bySlug: true, by: anna},
 	{name: "tom-eva", link: "acme/boots-tom", by: eva},
 	{link: "acme/boots-tom", bySlug: true, by: gia, headers: []string{"Purpose", "prefetch"}, reasons: "prefetch"},
+	{link: "acme/boots-tom", bySlug: true, by: gia}, // the tap that was foreseen
 	{link: "acme/boots-tom", bySlug: true, by: hidden},
 	{ // only the proxy's own word counts, which is the last
 		link: "acme/boots-tom", by: dai, via: []string{"X-Forwarded-For", "8.8.8.8, 133.11.0.1"},

@@ -45,8 +45,10 @@ var samples embed.FS
 const (
 	secretFile  = "cluster.secret" // in the data directory; seals the keys table
 	controlFile = "control.json"   // in the data directory; tells the other commands where control is
+	samplesFile = "samples.begun"  // in the data directory while the samples are being imported
 	upNode      = 1
-	upTimeout   = 30 * time.Second // for a start of the edge, and for a stop
+	upLinger    = 300 * time.Millisecond // connections in use close with an answer; nobody balances away from an up
+	upTimeout   = 30 * time.Second       // for a start of the edge, and for a stop
 )
 
 // Run brings everything up, prints what to click, and takes it down when the context ends.
@@ -90,6 +92,7 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 
 	config := defaultEdge(db.DSN(engine.Edge), secret, log)
 	config.Redirect.Listen, config.Redirect.Node, config.Redirect.Proxies = c.Listen, upNode, proxies
+	config.Redirect.Linger = upLinger
 	config.Ingest.Node, config.Ingest.Spool = upNode, filepath.Join(c.Data, "spool")
 	config.Geo.Country = assets.CountryDB
 	reg := newRegistry()
@@ -144,11 +147,19 @@ func makeSecret(path string) ([]byte, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		raw := make([]byte, redirect.MinClusterSecret)
 		_, _ = rand.Read(raw) // never fails, see crypto/rand
-		if err := os.WriteFile(path, []byte(base64.RawStdEncoding.EncodeToString(raw)+"\n"), 0o600); err != nil {
+		if err := writeOwn(path, base64.RawStdEncoding.EncodeToString(raw)+"\n"); err != nil {
 			return nil, fmt.Errorf("make the cluster secret: %w", err)
 		}
 	}
 	return readSecret(path)
+}
+
+// writeOwn writes a file that only its owner can read, all of it or nothing.
+func writeOwn(path, text string) error {
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
 // openClickHouse opens a pool of connections; it connects when first used.
@@ -181,19 +192,33 @@ func (c *upCommand) startControl(ctx context.Context, conn driver.Conn, secret [
 	if err := writer.Start(ctx); err != nil {
 		return nil, err
 	}
-	var brands uint64
-	if err := conn.QueryRow(ctx, "SELECT count() FROM brands").Scan(&brands); err != nil {
-		return nil, fmt.Errorf("look for brands: %w", err)
-	}
-	if c.Empty || brands > 0 {
+	if c.Empty {
 		return writer, nil
+	}
+	return writer, c.importSamples(ctx, conn, writer)
+}
+
+// importSamples fills an empty world, or goes on where an earlier start was cut short.
+func (c *upCommand) importSamples(ctx context.Context, conn driver.Conn, writer *control.Control) error {
+	begun := filepath.Join(c.Data, samplesFile)
+	if _, err := os.Stat(begun); errors.Is(err, fs.ErrNotExist) {
+		var brands uint64
+		if err := conn.QueryRow(ctx, "SELECT count() FROM brands").Scan(&brands); err != nil {
+			return fmt.Errorf("look for brands: %w", err)
+		}
+		if brands > 0 {
+			return nil
+		}
+	}
+	if err := writeOwn(begun, "the sample import has begun and not ended\n"); err != nil {
+		return fmt.Errorf("begin the sample import: %w", err)
 	}
 	for _, kind := range control.Kinds() {
 		if err := importSample(ctx, writer, kind); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return writer, nil
+	return os.Remove(begun)
 }
 
 func importSample(ctx context.Context, writer *control.Control, kind string) error {
@@ -236,7 +261,7 @@ func leaveControlFile(ctx context.Context, path, url string, writer *control.Con
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, append(text, '\n'), 0o600); err != nil {
+	if err := writeOwn(path, string(text)+"\n"); err != nil {
 		return fmt.Errorf("tell the other commands where control is: %w", err)
 	}
 	return nil

@@ -92,6 +92,9 @@ func TestGrants(t *testing.T) {
 // Clients send a deadline as a setting, which a readonly user may not change unless it is excepted.
 func TestAnalystMaySendDeadline(t *testing.T) {
 	e := chtest.Start(t, chtest.Config(t))
+	if _, err := schema.Apply(t.Context(), schema.Files, e.DSN(engine.Admin), nil); err != nil {
+		t.Fatal(err)
+	}
 	conn := chtest.Open(t, strings.TrimSuffix(e.DSN(engine.Analyst), "carom")+"system")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -100,8 +103,22 @@ func TestAnalystMaySendDeadline(t *testing.T) {
 	}
 }
 
+// SQL over HTTP names no database.
+func TestAnalystNeedsNoDatabaseName(t *testing.T) {
+	e := chtest.Start(t, chtest.Config(t))
+	if _, err := schema.Apply(t.Context(), schema.Files, e.DSN(engine.Admin), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := httpQuery(t, e, "SELECT count() FROM clicks", engine.Analyst, e.Users().Analyst); got != http.StatusOK {
+		t.Errorf("status %d", got)
+	}
+}
+
 func TestWhoGetsIn(t *testing.T) {
 	e := chtest.Start(t, chtest.Config(t))
+	if _, err := schema.Apply(t.Context(), schema.Files, e.DSN(engine.Admin), nil); err != nil {
+		t.Fatal(err)
+	}
 	// What the query page of the engine sends with each query.
 	const page = "&add_http_cors_header=1&default_format=JSONCompact&enable_http_compression=1&use_query_cache=1" +
 		"&enable_reads_from_query_cache=0&enable_writes_to_query_cache=1&query_cache_ttl=600" +

@@ -57,6 +57,25 @@ func createDatabase(ctx context.Context, options clickhouse.Options) error {
 	return nil
 }
 
+// hasBookkeeping tells whether files were ever applied. It connects to system, as the database may not exist yet. A user
+// who may not see the tables is refused, so an answer is never wrong for want of rights.
+func hasBookkeeping(ctx context.Context, options clickhouse.Options) (bool, error) {
+	name := options.Auth.Database
+	options.Auth.Database = "system"
+	db := clickhouse.OpenDB(&options)
+	defer db.Close()
+	for _, table := range []string{checksumTable, versionTable} {
+		var exists bool
+		if err := db.QueryRowContext(ctx, "EXISTS TABLE "+quote(name)+"."+table).Scan(&exists); err != nil {
+			return false, fmt.Errorf("look for table %s.%s on %s: %w", name, table, strings.Join(options.Addr, ", "), err)
+		}
+		if !exists {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
 // quote makes an identifier of any string.
 func quote(name string) string {
 	return "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(name) + "`"

@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/pressly/goose/v3"
 )
 
@@ -58,6 +59,9 @@ func apply(ctx context.Context, db *sql.DB, files fs.FS, progress func(Migration
 	if err != nil {
 		return nil, err
 	}
+	if err := createChecksums(ctx, db); err != nil {
+		return nil, err
+	}
 	migrations, err := status(ctx, db, provider, files)
 	if err != nil {
 		return nil, err
@@ -96,29 +100,47 @@ func RefuseAltered(migrations []Migration) error {
 	return nil
 }
 
-// Status lists all files with their state in the database that dsn names. Like [Apply] it makes the database and its
-// bookkeeping tables when missing, but no other.
+// Status lists all files with their state in the database that dsn names. It only reads: the database and its
+// bookkeeping tables may be missing, when every file is pending. The user needs to read those tables.
 func Status(ctx context.Context, files fs.FS, dsn string) ([]Migration, error) {
-	db, err := open(ctx, dsn)
-	if err != nil {
-		return nil, fmt.Errorf("read schema status: %w", err)
-	}
-	defer db.Close()
-	provider, err := newProvider(db, files)
-	if err != nil {
-		return nil, fmt.Errorf("read schema status: %w", err)
-	}
-	migrations, err := status(ctx, db, provider, files)
+	migrations, err := readStatus(ctx, files, dsn)
 	if err != nil {
 		return nil, fmt.Errorf("read schema status: %w", err)
 	}
 	return migrations, nil
 }
 
-func status(ctx context.Context, db *sql.DB, provider *goose.Provider, files fs.FS) ([]Migration, error) {
-	if err := createChecksums(ctx, db); err != nil {
+func readStatus(ctx context.Context, files fs.FS, dsn string) ([]Migration, error) {
+	options, err := parseDSN(dsn)
+	if err != nil {
 		return nil, err
 	}
+	applied, err := hasBookkeeping(ctx, *options)
+	if err != nil {
+		return nil, err
+	}
+	db := clickhouse.OpenDB(options)
+	defer db.Close()
+	provider, err := newProvider(db, files)
+	if err != nil {
+		return nil, err
+	}
+	if applied {
+		return status(ctx, db, provider, files)
+	}
+	var pending []Migration
+	for _, source := range provider.ListSources() {
+		sum, err := checksum(files, source.Path)
+		if err != nil {
+			return nil, err
+		}
+		pending = append(pending, Migration{Version: source.Version, File: source.Path, SHA256: sum})
+	}
+	return pending, nil
+}
+
+// status reads the state of files; the bookkeeping tables exist or goose makes its own.
+func status(ctx context.Context, db *sql.DB, provider *goose.Provider, files fs.FS) ([]Migration, error) {
 	states, err := provider.Status(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read applied versions: %w", err)
