@@ -20,6 +20,9 @@ type Result struct {
 	Rejected  []Reject `json:"rejected"`
 }
 
+// Lines is how many lines of the file the result tells of.
+func (r *Result) Lines() int { return r.Created + r.Updated + r.Unchanged + len(r.Rejected) }
+
 func (r *Result) add(other Result) {
 	r.Created += other.Created
 	r.Updated += other.Updated
@@ -37,6 +40,21 @@ var ErrKind = errors.New("not a kind of import file")
 // Kinds are what can be imported, in an order in which each may name rows of those before it.
 func Kinds() []string {
 	return []string{"brands", "domains", "influencers", "campaigns", "links", "commissions", "posts", "conversions"}
+}
+
+// Columns are those of a kind's file, the required ones with a star; none for what is no kind.
+func Columns(kind string) []string {
+	run, err := newRun(nil, kind, Scope{})
+	if err != nil {
+		return nil
+	}
+	l := run.layout()
+	for i, name := range l.columns {
+		if slices.Contains(l.required, name) {
+			l.columns[i] += "*"
+		}
+	}
+	return l.columns
 }
 
 // newRun begins the import of one file. c may be nil where only the layout is of interest.

@@ -31,7 +31,7 @@ func DefaultConfig() Config {
 
 // Errors of Reports.Run that the caller can do something about.
 var (
-	ErrUnknownBrand = errors.New("unknown brand")
+	ErrUnknownBrand = errors.New("not found")
 	ErrForbidden    = errors.New("not for a token of single brands")
 	ErrTooManyRows  = errors.New("too many rows")
 )
@@ -95,7 +95,7 @@ func (r *Reports) brands(ctx context.Context, keys []string, scope Scope) ([]uin
 	var ids []uint32
 	for _, key := range keys {
 		if seen[key] == nil {
-			return nil, fmt.Errorf("%w %q", ErrUnknownBrand, key)
+			return nil, fmt.Errorf("brand %q: %w", key, ErrUnknownBrand)
 		}
 		ids = append(ids, seen[key]...)
 	}

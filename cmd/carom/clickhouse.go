@@ -22,8 +22,8 @@ type clickhouseCommand struct {
 
 // enginePorts are the flags of every command that starts the engine.
 type enginePorts struct {
-	NativePort int `name:"clickhouse-native-port" default:"9000" env:"CAROM_CLICKHOUSE_NATIVE_PORT" help:"Port of the native protocol on 127.0.0.1, 0 for a free one (${default})."`
-	HTTPPort   int `name:"clickhouse-http-port" default:"8123" env:"CAROM_CLICKHOUSE_HTTP_PORT" help:"Port of the HTTP interface on 127.0.0.1, 0 for a free one (${default})."`
+	NativePort int `name:"clickhouse-native-port" default:"9000" env:"CAROM_CLICKHOUSE_NATIVE_PORT" help:"Port of the native protocol on 127.0.0.1, 0 for a free one."`
+	HTTPPort   int `name:"clickhouse-http-port" default:"8123" env:"CAROM_CLICKHOUSE_HTTP_PORT" help:"Port of the HTTP interface on 127.0.0.1, 0 for a free one."`
 }
 
 // Run returns when the context ends, after a clean stop, or when the engine dies.

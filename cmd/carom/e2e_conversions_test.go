@@ -60,6 +60,7 @@ func compareConversions(s *system, m *model) {
 		keysOf[fmt.Sprint(key)] = key
 	}
 	got := s.report("conversions", "--by", strings.Join(keys, ","))
+	const rounding = 0.00005 // of four digits
 	var want []row
 	for id, conversions := range groups {
 		r := keysOf[id]
@@ -73,7 +74,7 @@ func compareConversions(s *system, m *model) {
 		if low, high, ok := medianBounds(conversions); ok {
 			r["median_hours_to_convert"] = fmt.Sprintf("%g to %g", low, high)
 			for _, line := range got { // what is within the bounds is as good as what the model says
-				if f, ok := within(line, r, keys); ok && f >= low && f <= high {
+				if f, ok := within(line, r, keys); ok && f >= low-rounding && f <= high+rounding {
 					line["median_hours_to_convert"] = r["median_hours_to_convert"]
 				}
 			}

@@ -18,22 +18,34 @@ import (
 // importCommand imports one CSV file.
 type importCommand struct {
 	Kind string `arg:"" enum:"brands,domains,influencers,campaigns,links,commissions,posts,conversions" help:"What the file holds: ${enum}."`
-	File string `arg:"" type:"existingfile" placeholder:"FILE.csv" help:"CSV with a header line."`
+	File string `arg:"" type:"path" placeholder:"FILE.csv" help:"CSV with a header line."`
 
 	controlTarget
 }
 
+// Help lists the columns of each kind.
+func (importCommand) Help() string {
+	var text strings.Builder
+	text.WriteString("Columns, in any order; a star marks the required ones:\n\n")
+	for _, kind := range control.Kinds() {
+		fmt.Fprintf(&text, "%s: %s\n\n", kind, strings.Join(control.Columns(kind), ", "))
+	}
+	text.WriteString("A rate is a share from 0 to 1: 0.15 is 15 %. Money is a plain decimal number in the brand's currency, such as 12.50. " +
+		"Times are days (2026-01-31) or RFC 3339, UTC.")
+	return text.String()
+}
+
 // Run sends the file and says what became of its lines; rejected ones make it fail and go to FILE.rejects.csv.
 func (c *importCommand) Run(ctx context.Context, terminal *console) error {
+	file, err := os.Open(c.File)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	defer file.Close()
 	client, err := c.client()
 	if err != nil {
 		return err
 	}
-	file, err := os.Open(c.File)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
 		return err
@@ -41,6 +53,9 @@ func (c *importCommand) Run(ctx context.Context, terminal *console) error {
 	bar := newProgressBar(terminal.Err, info.Size())
 	result, err := client.ImportFile(ctx, c.Kind, file, func(p control.Progress) { bar.show(p, time.Now()) })
 	bar.clear()
+	if err != nil && result.Lines() == 0 {
+		return err
+	}
 	fmt.Fprintf(terminal.Out, "%s: %d created, %d updated, %d unchanged, %d rejected\n",
 		c.Kind, result.Created, result.Updated, result.Unchanged, len(result.Rejected))
 	path := strings.TrimSuffix(c.File, ".csv") + ".rejects.csv"

@@ -21,12 +21,25 @@ type keysCommand struct {
 // keyFlags say which keys are meant.
 type keyFlags struct {
 	Brand string `placeholder:"B" help:"Key of the brand; none for the click-id key of the cluster."`
-	Kind  string `required:"" enum:"code,postback,click_id" help:"${enum}."`
+	Kind  string `required:"" enum:"code,postback,click_id" help:"One of ${enum}."`
 
 	controlTarget
 }
 
-type keysNewCommand struct{ keyFlags }
+// client also checks what the kind of key needs.
+func (f keyFlags) client() (*control.Client, error) {
+	if f.Brand == "" && f.Kind != string(redirect.KeyClickID) {
+		return nil, fmt.Errorf("%w: a %s key is a brand's: name it with --brand", errUsage, f.Kind)
+	}
+	return f.controlTarget.client()
+}
+
+type keysNewCommand struct {
+	Brand string `required:"" placeholder:"B" help:"Key of the brand."`
+	Kind  string `default:"postback" enum:"postback" help:"Only ${enum}: of the other kinds one key is active at a time, see carom keys rotate."`
+
+	controlTarget
+}
 
 // Run prints the new key.
 func (c *keysNewCommand) Run(ctx context.Context, terminal *console) error {

@@ -36,20 +36,23 @@ const linksPage = 1000
 
 type linksListCommand struct {
 	linkFilter
-	Limit int `default:"50" help:"How many (${default})."`
+	Limit int `default:"50" help:"How many."`
 
 	controlTarget
 }
 
 // Run prints a table.
 func (c *linksListCommand) Run(ctx context.Context, terminal *console) error {
+	if c.Limit < 1 {
+		return fmt.Errorf("%w: --limit %d: must be 1 or more", errUsage, c.Limit)
+	}
 	client, err := c.client()
 	if err != nil {
 		return err
 	}
 	table := tabwriter.NewWriter(terminal.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "LINK\tSHORT URL\tBRAND\tCAMPAIGN\tCREATOR\tSTATE")
-	cursor, more := "", c.Limit > 0
+	cursor, more := "", true
 	for left := c.Limit; more && left > 0; {
 		page, err := client.Links(ctx, c.filter(), cursor, min(left, linksPage))
 		if err != nil {
@@ -99,7 +102,7 @@ func printJSON(w io.Writer, v any) error {
 
 type linksExportCommand struct {
 	linkFilter
-	Format string `default:"csv" enum:"csv,jsonl" help:"${enum} (${default})."`
+	Format string `default:"csv" enum:"csv,jsonl" help:"One of ${enum}."`
 	Output string `short:"o" type:"path" placeholder:"FILE" help:"File to write; standard output otherwise."`
 
 	controlTarget
@@ -147,6 +150,15 @@ type switchTarget struct {
 }
 
 func (t switchTarget) set(ctx context.Context, terminal *console, enabled bool) error {
+	named := 0
+	for _, key := range []string{t.Link, t.Campaign, t.Influencer} {
+		if key != "" {
+			named++
+		}
+	}
+	if named != 1 || t.Influencer != "" && t.Brand != "" {
+		return fmt.Errorf("%w: %w", errUsage, control.ErrTarget)
+	}
 	client, err := t.client()
 	if err != nil {
 		return err

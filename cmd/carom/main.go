@@ -84,9 +84,9 @@ func run(args []string, terminal *console, log *slog.Logger) int {
 		return exitDone
 	}
 	if err != nil {
-		return finish(fmt.Errorf("%w: %w; see carom --help", errUsage, err), terminal.Err)
+		return finish(parseError(err), terminal.Err)
 	}
-	return finish(command.Run(), terminal.Err)
+	return finish(pointToHelp(command.Run(), command), terminal.Err)
 }
 
 // finish writes the error, when there is one, as one line and returns the exit code.

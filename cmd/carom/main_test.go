@@ -61,7 +61,21 @@ func TestCommandLine(t *testing.T) {
 		{"schema", exitUsage, "", "expected one of"},
 		{"schema apply", exitUsage, "", "missing flags: --clickhouse"},
 		{"schema apply --clickhouse clickhouse://127.0.0.1:1", exitFailed, "", "names no database"},
-		{"shcema", exitUsage, "", "schema"},
+		{"shcema", exitUsage, "", `unknown command shcema, did you mean "schema"?; see carom --help`},
+		{"links lst", exitUsage, "", `unknown command lst, did you mean "list"?; see carom links --help`},
+		{"links disable", exitUsage, "", "name one of link, campaign and influencer; a brand goes with link and campaign only; see carom links disable --help"},
+		{"links enable a --campaign b", exitUsage, "", "name one of link"},
+		{"links disable --influencer a --brand b", exitUsage, "", "name one of link"},
+		{"links list --limit 0", exitUsage, "", "--limit 0: must be 1 or more; see carom links list --help"},
+		{"links list --limit=-5", exitUsage, "", "--limit -5"},
+		{"import frogs absent.csv", exitUsage, "", `but got "frogs"; see carom import --help`},
+		{"import brands absent.csv", exitUsage, "", "absent.csv: no such file"},
+		{"import --help", exitDone, "commissions: campaign*, influencer, tier, event, starts, model*, currency, rate,", ""},
+		{"import --help", exitDone, "A rate is a share from 0 to 1", ""},
+		{"up --listen nonsense", exitUsage, "", `--listen "nonsense": must be host:port`},
+		{"keys new", exitUsage, "", "missing flags: --brand"},
+		{"keys new --brand a --kind code", exitUsage, "", `--kind must be one of "postback"`},
+		{"keys rotate --kind postback", exitUsage, "", "a postback key is a brand's: name it with --brand"},
 	}
 	for _, test := range tests {
 		t.Run("carom "+test.args, func(t *testing.T) {

@@ -12,12 +12,12 @@ import (
 
 // reportCommand prints a report, from the control process or straight from ClickHouse.
 type reportCommand struct {
-	Name   string   `arg:"" enum:"influencers,campaigns,utm,geo,conversions,ledger" help:"${enum}."`
+	Name   string   `arg:"" enum:"influencers,campaigns,utm,geo,conversions,ledger" help:"One of ${enum}."`
 	From   string   `placeholder:"DAY" help:"First day, UTC, like 2026-03-01; thirty days before --to otherwise."`
 	To     string   `placeholder:"DAY" help:"Day after the last, UTC; tomorrow otherwise."`
 	Brand  []string `placeholder:"B" help:"These brands, separated by commas; all otherwise."`
 	By     []string `placeholder:"KEY" help:"Group by these, separated by commas: day, week, month (utm, ledger: hour) or keys of the report; all its keys otherwise, over the whole span. Conversions are grouped by event, status and signed besides: a refund is not a sale."`
-	Format string   `default:"table" enum:"table,csv,json" help:"${enum}. A table rounds money to the currency's minor unit, CSV and JSON have its four exact digits; ratios have four everywhere. In CSV an apostrophe goes before text that a spreadsheet would take for a formula."`
+	Format string   `default:"table" enum:"table,csv,json" help:"One of ${enum}. A table rounds money to the currency's minor unit, CSV and JSON have its four exact digits; ratios have four everywhere. In CSV an apostrophe goes before text that a spreadsheet would take for a formula."`
 
 	ClickHouse string `name:"clickhouse" placeholder:"DSN" help:"Read clickhouse://user:password@host:9000/carom instead of asking the control process."`
 	controlTarget

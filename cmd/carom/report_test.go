@@ -63,7 +63,7 @@ func TestReport(t *testing.T) {
 				{"report ledger --brand acme", exitUsage, `--brand "acme"`},
 				{"report geo --format xml", exitUsage, "--format"},
 				{"report clicks", exitUsage, "influencers"},
-				{"report geo --brand acme,nobody", exitFailed, `unknown brand "nobody"`},
+				{"report geo --brand acme,nobody", exitFailed, `brand "nobody": not found`},
 			}
 			for _, f := range failures {
 				got := carom(append(strings.Fields(f.args), road...)...)

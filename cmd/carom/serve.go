@@ -21,8 +21,8 @@ type serveCommand struct {
 	Config      kong.ConfigFlag `placeholder:"FILE" help:"YAML file; each key is the name of a flag below."`
 	PrintConfig bool            `help:"Print the effective configuration, secrets masked, and end."`
 
-	Listen        string        `default:":8080" env:"CAROM_LISTEN" help:"Public address (${default})."`
-	Admin         string        `default:"127.0.0.1:9090" env:"CAROM_ADMIN" help:"Address of metrics and health (${default})."`
+	Listen        string        `default:":8080" env:"CAROM_LISTEN" help:"Public address."`
+	Admin         string        `default:"127.0.0.1:9090" env:"CAROM_ADMIN" help:"Address of metrics and health."`
 	ClickHouse    string        `name:"clickhouse" required:"" placeholder:"DSN" env:"CAROM_CLICKHOUSE" help:"clickhouse://user:pass@host:9000/carom, several hosts allowed."`
 	ClusterSecret string        `required:"" type:"existingfile" placeholder:"FILE" env:"CAROM_CLUSTER_SECRET" help:"File with the secret that opens the keys table."`
 	Node          uint16        `required:"" env:"CAROM_NODE" help:"Number of this node, 0 to 1023, unique in the cluster."`
@@ -30,15 +30,15 @@ type serveCommand struct {
 	GeoCountry    string        `placeholder:"FILE" env:"CAROM_GEO_COUNTRY" help:"Country database (mmdb)."`
 	GeoCity       string        `placeholder:"FILE" env:"CAROM_GEO_CITY" help:"City database (mmdb)."`
 	GeoASN        string        `name:"geo-asn" placeholder:"FILE" env:"CAROM_GEO_ASN" help:"Network operator database (mmdb)."`
-	BatchRows     int           `default:"100000" env:"CAROM_BATCH_ROWS" help:"Rows of an insert when busy (${default})."`
-	BatchAge      time.Duration `default:"1s" env:"CAROM_BATCH_AGE" help:"Age of an insert when quiet (${default})."`
-	BufferBytes   int           `default:"268435456" env:"CAROM_BUFFER_BYTES" help:"Memory for clicks that ClickHouse has not taken yet, without a spool (${default})."`
+	BatchRows     int           `default:"100000" env:"CAROM_BATCH_ROWS" help:"Rows of an insert when busy."`
+	BatchAge      time.Duration `default:"1s" env:"CAROM_BATCH_AGE" help:"Age of an insert when quiet."`
+	BufferBytes   int           `default:"268435456" env:"CAROM_BUFFER_BYTES" help:"Memory for clicks that ClickHouse has not taken yet, without a spool."`
 	Spool         string        `placeholder:"DIR" env:"CAROM_SPOOL" help:"Directory that keeps clicks until ClickHouse has taken them, whatever dies; must outlive the node (none: memory)."`
-	SpoolBudget   int           `default:"8589934592" env:"CAROM_SPOOL_BUDGET" help:"Bytes of clicks in the spool; beyond them the newest is dropped and counted (${default})."`
-	SyncInterval  time.Duration `default:"200ms" env:"CAROM_SYNC_INTERVAL" help:"A power loss loses at most so much of the spool; 0 writes each click to the disk before its answer (${default})."`
+	SpoolBudget   int           `default:"8589934592" env:"CAROM_SPOOL_BUDGET" help:"Bytes of clicks in the spool; beyond them the newest is dropped and counted."`
+	SyncInterval  time.Duration `default:"200ms" env:"CAROM_SYNC_INTERVAL" help:"A power loss loses at most so much of the spool; 0 writes each click to the disk before its answer."`
 	Compress      bool          `env:"CAROM_COMPRESS" help:"LZ4 towards ClickHouse: for links slower than a LAN."`
-	Linger        time.Duration `default:"1s" env:"CAROM_LINGER" help:"How long a stopping node goes on answering while /readyz fails and each answer closes its connection, so that balancers and clients go elsewhere (${default})."`
-	DrainTimeout  time.Duration `default:"30s" env:"CAROM_DRAIN_TIMEOUT" help:"How long a stop waits for requests and clicks under way (${default})."`
+	Linger        time.Duration `default:"1s" env:"CAROM_LINGER" help:"How long a stopping node goes on answering while /readyz fails and each answer closes its connection, so that balancers and clients go elsewhere."`
+	DrainTimeout  time.Duration `default:"30s" env:"CAROM_DRAIN_TIMEOUT" help:"How long a stop waits for requests and clicks under way."`
 	Pprof         bool          `env:"CAROM_PPROF" help:"Serve /debug/pprof/ on the admin address."`
 }
 

@@ -19,7 +19,7 @@ type tokensCommand struct {
 
 type tokensNewCommand struct {
 	Name   string   `required:"" help:"Who or what it is for."`
-	Role   string   `required:"" enum:"admin,editor,analyst" help:"${enum}."`
+	Role   string   `required:"" enum:"admin,editor,analyst" help:"One of ${enum}."`
 	Brands []string `name:"brand" placeholder:"B" help:"Brands it is for; without one it is for all, those to come included."`
 
 	controlTarget

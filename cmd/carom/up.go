@@ -29,8 +29,8 @@ import (
 type upCommand struct {
 	Empty   bool     `help:"Start without the sample brands."`
 	Data    string   `default:"carom-data" type:"path" placeholder:"DIR" env:"CAROM_DATA" help:"Directory of tables and secrets, made when missing (${default})."`
-	Listen  string   `default:"127.0.0.1:8080" env:"CAROM_LISTEN" help:"Public address (${default})."`
-	Admin   string   `default:"127.0.0.1:9090" env:"CAROM_ADMIN" help:"Address of API, reports and metrics (${default})."`
+	Listen  string   `default:"127.0.0.1:8080" env:"CAROM_LISTEN" help:"Public address."`
+	Admin   string   `default:"127.0.0.1:9090" env:"CAROM_ADMIN" help:"Address of API, reports and metrics."`
 	Proxies []string `name:"trusted-proxies" placeholder:"CIDR,…" env:"CAROM_TRUSTED_PROXIES" help:"Networks whose X-Forwarded-For or Forwarded is believed (none)."`
 	Pprof   bool     `env:"CAROM_PPROF" help:"Serve /debug/pprof/ on the admin address."`
 
@@ -135,6 +135,9 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 
 // freeAddress finds out before the slow part that an address is taken, and which port stands for port 0.
 func freeAddress(address, flag string) (string, error) {
+	if _, err := net.ResolveTCPAddr("tcp", address); err != nil {
+		return "", fmt.Errorf("%w: %s %q: must be host:port: %w", errUsage, flag, address, err)
+	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return "", fmt.Errorf("listen on %s: %w; choose another address with %s", address, err, flag)
