@@ -8,6 +8,7 @@ import (
 // a time, and encoded as they stand.
 type block struct {
 	table   string
+	moment  string // the column that decides a row's partition
 	columns proto.Input
 	reset   []proto.Resettable
 	rows    int
@@ -62,7 +63,7 @@ type clickBlock struct {
 
 func newClickBlock(t *clickTable) *clickBlock {
 	b := &clickBlock{clickTable: t}
-	b.table = "clicks"
+	b.table, b.moment = "clicks", "ts"
 	low := func(name string) *lowCard {
 		c := newLowCard()
 		b.add(name, c)
@@ -123,7 +124,7 @@ type conversionBlock struct {
 
 func newConversionBlock(node uint16) *conversionBlock {
 	b := &conversionBlock{event: newLowCard(), currency: newLowCard(), batch: newLowCard(), nodeNumber: node}
-	b.table = "conversions"
+	b.table, b.moment = "conversions", "received"
 	for _, c := range []*proto.ColDateTime64{&b.received, &b.ts, &b.clickTS} {
 		c.WithPrecision(proto.PrecisionMilli)
 	}

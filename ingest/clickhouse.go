@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/ch-go"
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
@@ -55,9 +56,61 @@ func insertSettings(token string) []ch.Setting {
 	}
 }
 
-// insert sends the block and waits for the acknowledgement. After an error the block may or may not be stored:
-// send the same block under the same token again.
+// errConnect is wrapped by failures before anything was sent: nothing of the block is stored.
+var errConnect = errors.New("connect to ClickHouse")
+
+// insert sends the block and waits for the acknowledgement. After an error other than errConnect the block may or may not
+// be stored: send the same block under the same token again.
 func (w *writer) insert(ctx context.Context, b *block, token string) error {
+	err := w.do(ctx, ch.Query{Body: b.columns.Into(b.table), Input: b.columns, Settings: insertSettings(token)})
+	if err != nil {
+		return fmt.Errorf("insert %d rows into %s.%s at %s: %w", b.rows, w.database, b.table, w.hosts[w.host], err)
+	}
+	return nil
+}
+
+// stored counts the rows of a batch in the week that its partition is.
+func (w *writer) stored(ctx context.Context, b *block, batch string, week int64) (int, error) {
+	n, err := w.number(ctx, fmt.Sprintf("SELECT toInt64(count()) FROM %s WHERE batch_id = '%s' "+
+		"AND %[3]s >= fromUnixTimestamp64Milli(%[4]d, 'UTC') AND %[3]s < fromUnixTimestamp64Milli(%[5]d, 'UTC')",
+		b.table, batch, b.moment, week*millisPerWeek+firstMonday, (week+1)*millisPerWeek+firstMonday))
+	if err != nil {
+		return 0, fmt.Errorf("count rows of batch %s in %s.%s: %w", batch, w.database, b.table, err)
+	}
+	return int(n), nil
+}
+
+// blockUnknown is the newest block of a table that the server does not let us ask for.
+const blockUnknown = int64(-1)
+
+// newestBlock numbers the last block that was inserted into the table: one that is remembered for deduplication is
+// forgotten after a window of later ones.
+func (w *writer) newestBlock(ctx context.Context, table string) (int64, error) {
+	n, err := w.number(ctx, fmt.Sprintf(
+		"SELECT toInt64(max(max_block_number)) FROM system.parts WHERE database = currentDatabase() AND table = '%s'", table))
+	if ch.IsException(err) {
+		return blockUnknown, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("newest block of %s.%s: %w", w.database, table, err)
+	}
+	return n, nil
+}
+
+// number asks for one number.
+func (w *writer) number(ctx context.Context, query string) (int64, error) {
+	var n proto.ColInt64
+	if err := w.do(ctx, ch.Query{Body: query, Result: proto.Results{{Name: "", Data: &n}}}); err != nil {
+		return 0, err
+	}
+	if n.Rows() != 1 {
+		return 0, fmt.Errorf("%d rows came back instead of one", n.Rows())
+	}
+	return n.Row(0), nil
+}
+
+// do runs a query, connecting where that is needed. After a failure the next one goes to the next host.
+func (w *writer) do(ctx context.Context, q ch.Query) error {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
 	if w.client == nil || w.client.IsClosed() {
@@ -66,18 +119,13 @@ func (w *writer) insert(ctx context.Context, b *block, token string) error {
 		client, err := ch.Dial(ctx, options)
 		if err != nil {
 			w.host = (w.host + 1) % len(w.hosts)
-			return fmt.Errorf("connect to ClickHouse at %s: %w", options.Address, err)
+			return fmt.Errorf("%w: %w", errConnect, err)
 		}
 		w.client = client
 	}
-	err := w.client.Do(ctx, ch.Query{
-		Body:     b.columns.Into(b.table),
-		Input:    b.columns,
-		Settings: insertSettings(token),
-	})
-	if err != nil {
+	if err := w.client.Do(ctx, q); err != nil {
 		w.close()
-		return fmt.Errorf("insert %d rows into %s.%s at %s: %w", b.rows, w.database, b.table, w.hosts[w.host], err)
+		return err
 	}
 	return nil
 }

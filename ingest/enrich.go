@@ -40,7 +40,10 @@ func newClickTable(c Config, places *geo.DB, agents *Agents, m *flushMetrics) *c
 
 func (t *clickTable) newRows() rows { return newClickBlock(t) }
 
-func (t *clickTable) millis(record []byte) (int64, error) {
+func (t *clickTable) millis(record []byte) (int64, error) { return clickMillis(record) }
+
+// clickMillis is the time of a click in the ring.
+func clickMillis(record []byte) (int64, error) {
 	if len(record) < clickFixed || kind(record[0]) != kindClick {
 		return 0, errRecord
 	}
@@ -103,8 +106,8 @@ func (b *clickBlock) append(record []byte, batch string) error {
 	b.ipPrefix.Append(prefixOf(addr))
 	b.reasons.Append(uint32(reasons))
 	b.ruleVersion.Append(ruleVersion)
-	b.valid.Append(flag(reasons.Valid()))
-	b.billable.Append(flag(reasons.Billable()))
+	b.valid.Append(oneIf(reasons.Valid()))
+	b.billable.Append(oneIf(reasons.Billable()))
 	b.tier.Append(c.Tier.String())
 	b.format.Append(c.Format.String())
 	b.node.Append(t.node)
@@ -113,7 +116,7 @@ func (b *clickBlock) append(record []byte, batch string) error {
 	return nil
 }
 
-func flag(set bool) uint8 {
+func oneIf(set bool) uint8 {
 	if set {
 		return 1
 	}
@@ -144,7 +147,10 @@ type conversionTable struct{ node uint16 }
 
 func (t conversionTable) newRows() rows { return newConversionBlock(t.node) }
 
-func (t conversionTable) millis(record []byte) (int64, error) {
+func (t conversionTable) millis(record []byte) (int64, error) { return conversionMillis(record) }
+
+// conversionMillis is when a conversion in the ring was received.
+func conversionMillis(record []byte) (int64, error) {
 	if len(record) < conversionFixed || kind(record[0]) != kindConversion {
 		return 0, errRecord
 	}

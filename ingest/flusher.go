@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -25,38 +24,44 @@ type Config struct {
 	Compress      bool          // LZ4 on the wire; costs most of the encoding's CPU, so off on a LAN
 	LedgerEvery   time.Duration // at most this long between ledger rows under load
 	DuplicateSpan time.Duration // a visitor's repeat on a link within it is a duplicate
+	DedupWindow   int           // blocks whose tokens ClickHouse remembers: non_replicated_deduplication_window of the tables
+	Spool         string        // directory for what ClickHouse has not taken; "" = memory, which a kill loses
+	SpoolBytes    int           // of clicks in the spool; Ring.BudgetBytes counts in memory
 }
 
 // Default is a node on the same network as its ClickHouse.
 func Default() Config {
 	return Config{
 		Ring:           ring.Default(),
-		ConversionRing: ring.Config{Lanes: 1, SegmentBytes: 1 << 20, BudgetBytes: 64 << 20},
+		ConversionRing: ring.Config{Lanes: 1, SegmentBytes: 1 << 20, BudgetBytes: 64 << 20, SyncEvery: 200 * time.Millisecond},
 
 		BatchRows: 100_000, BatchAge: time.Second, InsertTimeout: 30 * time.Second,
-		LedgerEvery: 10 * time.Second, DuplicateSpan: 30 * time.Minute,
+		LedgerEvery: 10 * time.Second, DuplicateSpan: 30 * time.Minute, DedupWindow: 10_000,
+		SpoolBytes: 8 << 30,
 	}
 }
 
 const (
-	pollEvery  = 5 * time.Millisecond // how long an idle flusher sleeps before it looks at the ring again
-	readChunk  = 2_000                // records between two looks at what has been delivered
-	retryFirst = 100 * time.Millisecond
-	retryMost  = 10 * time.Second
+	pollEvery = 5 * time.Millisecond // how long an idle flusher sleeps before it looks at the ring again
+	readChunk = 2_000                // records between two looks at what has been delivered
 )
 
 // A Flusher moves the records of one ring into one table. One goroutine, the collector, reads the ring and fills
-// batches; another sends them. A batch is sent until it is acknowledged, and its records stay in the ring until then.
+// batches; another sends them. A batch is sent until it is acknowledged, and its records stay in the ring until then;
+// with a journal, its very bytes are on the disk before it is sent.
 type Flusher struct {
 	config  Config
 	ring    *ring.Ring
 	table   table
 	namer   *batchNamer
 	writer  *writer
-	ledger  *ledger // nil where the table keeps none
+	journal *journal // nil without a spool
+	ledger  *ledger  // nil where the table keeps none
 	metrics *flushMetrics
 	log     *slog.Logger
+	token   func(*part) string // deduplication token; another than the part's own only to show in a test what it is for
 
+	recovered *flight      // sent first; nil where an earlier process left none
 	outbox    chan *flight // unbuffered: a flight leaves when the sender is free; until then it grows
 	delivered chan *flight // flights back from the sender
 	stop      chan struct{}
@@ -64,20 +69,24 @@ type Flusher struct {
 	abandon   context.CancelFunc // ends retrying
 	done      chan struct{}
 
-	read   uint64 // collector only: records taken from the ring
-	flying int    // collector only: rows in flights
+	read    uint64 // collector only: records taken from the ring or recovered
+	flying  int    // collector only: rows in flights
+	refused uint64 // refusals of the ring in earlier processes
 }
 
-// A flight is what is sent together: one part for each partition, normally one.
+// A flight is what is sent together: one part for each partition, normally one. While it is with the sender, the
+// collector only fills the next one.
 type flight struct {
-	parts []*part // in use, in order of their beginning
-	spare []*part
-	mark  ring.Mark
-	rows  int
-	first time.Time // when its first record was read
+	parts     []*part // in use, in order of their beginning
+	spare     []*part
+	mark      ring.Mark // what of the ring is in this flight or was in earlier ones; nil for a recovered one
+	account   account   // of everything before this flight
+	highWater int64     // newest moment of its records, Unix milliseconds
+	rows      int
+	first     time.Time // when its first record was read
 }
 
-func newFlusher(c Config, r *ring.Ring, t table, m *flushMetrics, log *slog.Logger) (*Flusher, error) {
+func newFlusher(c Config, s source, t table, m *flushMetrics, log *slog.Logger) (*Flusher, error) {
 	if c.BatchRows < 1 || c.BatchRows > 500_000 {
 		return nil, fmt.Errorf("batch of %d rows: 1 to 500000 are possible", c.BatchRows)
 	}
@@ -85,11 +94,21 @@ func newFlusher(c Config, r *ring.Ring, t table, m *flushMetrics, log *slog.Logg
 	if err != nil {
 		return nil, err
 	}
-	return &Flusher{
-		config: c, ring: r, table: t, namer: newBatchNamer(), writer: w, metrics: m, log: log,
-		outbox: make(chan *flight), delivered: make(chan *flight, 2),
+	f := &Flusher{
+		config: c, ring: s.ring, table: t, namer: &batchNamer{spool: s.id}, writer: w, journal: s.journal, metrics: m, log: log,
+		token:  (*part).token,
+		outbox: make(chan *flight), delivered: make(chan *flight, 1),
 		stop: make(chan struct{}), done: make(chan struct{}),
-	}, nil
+		refused: s.ring.Stats().Full,
+	}
+	if f.journal != nil {
+		f.namer.last = f.journal.state.Batch
+		if f.recovered = f.journal.recovered(); f.recovered != nil {
+			f.flying = f.recovered.rows
+			f.read = uint64(f.flying)
+		}
+	}
+	return f, nil
 }
 
 // Start begins to read and send.
@@ -117,32 +136,29 @@ func (f *Flusher) Stop(ctx context.Context) error {
 	if n := f.metrics.dropped[dropShutdown].Load(); n > 0 {
 		return fmt.Errorf("%d records for ClickHouse not delivered in time: %w", n, ctx.Err())
 	}
+	if n := f.metrics.waiting.Load(); n > 0 {
+		f.log.Info("records stay in the spool for the next start", "records", n)
+	}
 	return nil
 }
 
 // collect is the ring's only reader. It never blocks for longer than pollEvery, so that producers find spare segments.
 func (f *Flusher) collect() {
 	defer close(f.done)
-	idle := []*flight{{}, {}} // one fills while the other is sent
-	flights := len(idle)
-	filling := idle[0]
-	idle = idle[1:]
+	filling, spare := &flight{}, &flight{}
+	away := f.recovered != nil // a flight is with the sender
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	stop := f.stop // nil once seen
 	for {
-		n := 0
-		if filling != nil {
-			n = f.fill(filling)
-		}
+		n := f.fill(filling)
 		f.observe()
-		if n == 0 && stop == nil && len(idle)+1 == flights && filling != nil && filling.rows == 0 {
+		if n == 0 && stop == nil && !away && filling.rows == 0 {
 			break
 		}
-
-		outbox := f.outbox
-		if filling == nil || !f.due(filling, stop == nil) {
-			outbox = nil // never ready
+		var outbox chan<- *flight // never ready
+		if !away && f.due(filling, stop == nil) {
+			outbox = f.outbox
 		}
 		wait := tick.C
 		if n > 0 {
@@ -150,20 +166,25 @@ func (f *Flusher) collect() {
 		}
 		select {
 		case outbox <- filling:
-			if filling = nil; len(idle) > 0 {
-				filling, idle = idle[0], idle[1:]
-			}
+			filling, spare, away = spare, nil, true
+			continue
 		case back := <-f.delivered:
-			f.settle(back)
-			if filling == nil {
-				filling = back
-			} else {
-				idle = append(idle, back)
+			away = false
+			if back != f.recovered {
+				spare = back
 			}
+			if !f.settle(back) {
+				stop = nil
+				break
+			}
+			continue
 		case <-stop:
 			stop = nil
+			continue
 		case <-wait:
+			continue
 		}
+		break
 	}
 	close(f.outbox)
 	if f.ledger != nil {
@@ -184,6 +205,9 @@ func (f *Flusher) due(fl *flight, stopping bool) bool {
 		return false
 	}
 	fl.mark = f.ring.Mark(fl.mark)
+	if f.ledger != nil {
+		fl.account = f.ledger.account.clone()
+	}
 	return true
 }
 
@@ -201,6 +225,7 @@ func (f *Flusher) fill(fl *flight) int {
 		if fl.rows == 0 {
 			fl.first = time.Now()
 		}
+		fl.highWater = max(fl.highWater, millis)
 		fl.rows++
 		f.flying++
 	})
@@ -240,20 +265,28 @@ func (f *Flusher) part(fl *flight, week int64) *part {
 	return p
 }
 
-// settle accounts for a flight that came back and frees what it held.
-func (f *Flusher) settle(fl *flight) {
+// settle accounts for a flight that came back and frees what it held. It reports false for one that was given up and
+// stays in the spool: then nothing after it may be sent.
+func (f *Flusher) settle(fl *flight) bool {
 	for _, p := range fl.parts {
-		rows := uint64(p.rows.data().rows)
-		if p.delivered {
+		rows := uint64(p.block().rows)
+		switch {
+		case p.delivered:
 			f.metrics.stored.Add(rows)
-		} else {
+		case f.journal != nil:
+			return false
+		default:
 			f.metrics.dropped[dropShutdown].Add(rows)
 		}
+	}
+	for _, p := range fl.parts {
 		if f.ledger != nil {
 			f.ledger.settle(p)
 		}
 	}
-	f.ring.Release(fl.mark)
+	if fl.mark != nil {
+		f.ring.Release(fl.mark)
+	}
 	f.flying -= fl.rows
 	fl.spare = append(fl.spare, fl.parts...)
 	fl.parts, fl.rows = fl.parts[:0], 0
@@ -261,48 +294,14 @@ func (f *Flusher) settle(fl *flight) {
 	if now := time.Now(); f.ledger != nil && f.ledger.due(now) {
 		f.ledger.snapshot(now)
 	}
+	return true
 }
 
 // observe publishes what is in the ring and in flights.
 func (f *Flusher) observe() {
 	st := f.ring.Stats()
-	f.metrics.observe(st, f.read, f.flying)
+	f.metrics.observe(st, f.refused, f.read, f.flying)
 	if f.ledger != nil {
 		f.ledger.observe(st, f.flying, time.Now())
 	}
-}
-
-// send delivers flights until the outbox closes.
-func (f *Flusher) send(ctx context.Context) {
-	defer f.writer.close()
-	for fl := range f.outbox {
-		f.metrics.sending(fl.first)
-		for _, p := range fl.parts {
-			p.delivered = f.deliver(ctx, p)
-		}
-		f.metrics.sending(time.Time{})
-		f.delivered <- fl
-	}
-}
-
-// deliver sends one part until ClickHouse has acknowledged it; false means that it was given up at shutdown.
-func (f *Flusher) deliver(ctx context.Context, p *part) bool {
-	block, wait := p.rows.data(), retryFirst
-	for attempt := 1; ctx.Err() == nil; attempt++ {
-		began := time.Now()
-		err := f.writer.insert(ctx, block, p.token())
-		if err == nil {
-			f.metrics.inserted(block.rows, time.Since(began))
-			return true
-		}
-		f.metrics.failed(err)
-		f.log.Warn("insert failed; the same batch is sent again under the same token",
-			"error", err, "batch", p.name, "rows", block.rows, "attempt", attempt, "next_try", wait)
-		select {
-		case <-time.After(wait/2 + rand.N(wait)):
-		case <-ctx.Done():
-		}
-		wait = min(2*wait, retryMost)
-	}
-	return false
 }

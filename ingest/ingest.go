@@ -17,36 +17,117 @@ type Ingest struct {
 	clicks, conversions *ring.Ring
 	clickFlusher        *Flusher
 	conversionFlusher   *Flusher
+	spool               *spool // nil in memory
+	highWater           int64
 }
 
-// New wires rings and flushers. places locates addresses; metrics are exported through reg.
+// New wires rings and flushers, opening the spool where c names one. places locates addresses; metrics are exported through
+// reg. A spool that an operator must decide about fails with ErrSpool; one that cannot be written is replaced by
+// memory, which carom_spool_degraded and a log line tell.
 func New(c Config, places *geo.DB, reg prometheus.Registerer, log *slog.Logger) (*Ingest, error) {
 	agents, err := NewAgents(agentCache)
 	if err != nil {
 		return nil, err
 	}
 	in := &Ingest{}
-	if in.clicks, err = ring.New(c.Ring); err != nil {
+	clickSource, conversionSource, err := in.open(c, log)
+	if err != nil {
 		return nil, err
 	}
-	if in.conversions, err = ring.New(c.ConversionRing); err != nil {
-		return nil, err
-	}
+	in.clicks, in.conversions = clickSource.ring, conversionSource.ring
 	metrics := newFlushMetrics()
 	metrics.register(reg)
+	metrics.degraded.Store(c.Spool != "" && in.spool == nil)
 	clicks := newClickTable(c, places, agents, metrics)
-	if in.clickFlusher, err = newFlusher(c, in.clicks, clicks, metrics, log); err != nil {
+	if in.clickFlusher, err = newFlusher(c, clickSource, clicks, metrics, log); err != nil {
 		return nil, err
 	}
-	if in.clickFlusher.ledger, err = newLedger(c, in.clickFlusher.namer.spool, log); err != nil {
+	if in.clickFlusher.ledger, err = newLedger(c, clickSource.id, clickSource.account(), log); err != nil {
 		return nil, err
 	}
-	in.conversionFlusher, err = newFlusher(c, in.conversions, conversionTable{c.Node}, newFlushMetrics(), log)
+	in.conversionFlusher, err = newFlusher(c, conversionSource, conversionTable{c.Node}, newFlushMetrics(), log)
 	return in, err
+}
+
+// A source is where a flusher's records come from.
+type source struct {
+	id      string // names its batches
+	ring    *ring.Ring
+	journal *journal // nil in memory
+}
+
+// account is what an earlier process of the spool knew.
+func (s source) account() account {
+	if s.journal == nil {
+		return account{}
+	}
+	return s.journal.state.Account
+}
+
+// open opens the spool, or memory where there is none.
+func (in *Ingest) open(c Config, log *slog.Logger) (clicks, conversions source, err error) {
+	if c.Spool != "" {
+		clicks, conversions, err = in.openSpool(c, log)
+		if err == nil || errors.Is(err, ErrSpool) || errors.Is(err, ring.ErrConfig) {
+			return clicks, conversions, err
+		}
+		log.Error("the spool cannot be used: clicks are kept in memory and a kill loses what ClickHouse has not taken",
+			"directory", c.Spool, "error", err)
+		in.spool, in.highWater = nil, 0
+	}
+	clicks.id, conversions.id = newSpoolID(), newSpoolID()
+	if clicks.ring, err = ring.New(c.Ring); err == nil {
+		conversions.ring, err = ring.New(c.ConversionRing)
+	}
+	return clicks, conversions, err
+}
+
+func (in *Ingest) openSpool(c Config, log *slog.Logger) (clicks, conversions source, err error) {
+	s, err := openSpool(c.Spool, c.Node)
+	if err != nil {
+		return clicks, conversions, err
+	}
+	clickRing := c.Ring
+	clickRing.BudgetBytes = c.SpoolBytes
+	if clicks, err = in.source(s, clickRing, clicksDir, clickMillis, log); err != nil {
+		return clicks, conversions, errors.Join(err, s.close())
+	}
+	if conversions, err = in.source(s, c.ConversionRing, conversionsDir, conversionMillis, log); err != nil {
+		return clicks, conversions, errors.Join(err, clicks.ring.Close(), s.close())
+	}
+	in.spool = s
+	return clicks, conversions, nil
+}
+
+// source opens one kind's part of the spool.
+func (in *Ingest) source(
+	s *spool, c ring.Config, dir string, millis func([]byte) (int64, error), log *slog.Logger,
+) (source, error) {
+	newest := int64(0)
+	r, j, found, err := s.ring(c, dir, func(record []byte) {
+		if at, err := millis(record); err == nil {
+			newest = max(newest, at)
+		}
+	})
+	if err != nil {
+		return source{}, err
+	}
+	if dir == clicksDir {
+		in.highWater = max(newest, j.state.HighWater)
+	}
+	if found.Segments > 0 || len(j.state.Parts) > 0 {
+		log.Info("the spool goes on from where it was left", "kind", dir, "records", found.Records, "lost", found.Lost,
+			"damaged_files", found.Damaged, "cut_files", found.Cut, "batches", len(j.state.Parts))
+	}
+	return source{s.id, r, j}, nil
 }
 
 // agentCache is how many distinct user agents are remembered.
 const agentCache = 1 << 14
+
+// HighWater is the newest moment of any click in the spool when it was opened, or ever sent from it, in Unix milliseconds; 0
+// for a new one. Click ids must not go below it, or they would repeat after the clock was set back.
+func (in *Ingest) HighWater() int64 { return in.highWater }
 
 // PutClick records a click and never waits; lane spreads callers, a connection's number will do. It reports false
 // when the click was dropped, which is counted.
@@ -61,7 +142,13 @@ func (in *Ingest) Start() {
 	in.conversionFlusher.Start()
 }
 
-// Stop delivers what is waiting, or gives up when ctx ends and says what was lost.
+// Stop delivers what is waiting. When ctx ends first, what is left stays in the spool, or, in memory, is lost and the error
+// says how much.
 func (in *Ingest) Stop(ctx context.Context) error {
-	return errors.Join(in.conversionFlusher.Stop(ctx), in.clickFlusher.Stop(ctx))
+	err := errors.Join(in.conversionFlusher.Stop(ctx), in.clickFlusher.Stop(ctx))
+	err = errors.Join(err, in.clicks.Close(), in.conversions.Close())
+	if in.spool != nil {
+		err = errors.Join(err, in.spool.close())
+	}
+	return err
 }

@@ -24,11 +24,9 @@ type ledger struct {
 	spool string
 	every time.Duration
 
-	hours   map[int64]*ledgerHour // by start of the hour, Unix seconds
-	batch   uint64                // last batch settled
-	full    uint64                // refusals by the ring that are accounted for
-	waiting uint64                // in the ring and in flights
-	current int64                 // hour that the last snapshot put the waiting ones into
+	account account
+	changed map[int64]bool // hours since the last snapshot
+	waiting uint64         // in the ring and in flights
 	written time.Time
 
 	writer    *writer
@@ -37,59 +35,62 @@ type ledger struct {
 	done      chan struct{}
 }
 
-type ledgerHour struct {
-	stored  uint64 // acknowledged by ClickHouse
-	dropped [dropReasons]uint64
-	changed bool // since the last snapshot
-}
-
 // ledgerHours is how long an hour is kept open for late settlements, in seconds.
 const ledgerHours = 48 * 3600
 
-func newLedger(c Config, spool string, log *slog.Logger) (*ledger, error) {
+// newLedger goes on from what an earlier process of the same spool knew.
+func newLedger(c Config, spool string, before account, log *slog.Logger) (*ledger, error) {
 	w, err := newWriter(c.ClickHouse, c.InsertTimeout, c.Compress)
 	if err != nil {
 		return nil, err
 	}
-	return &ledger{
-		node: c.Node, spool: spool, every: c.LedgerEvery, hours: map[int64]*ledgerHour{}, writer: w, log: log,
-		current:   hourOf(time.Now().UnixMilli()),
+	l := &ledger{
+		node: c.Node, spool: spool, every: c.LedgerEvery, account: before.clone(), changed: map[int64]bool{}, writer: w, log: log,
 		snapshots: make(chan *block, 1), done: make(chan struct{}),
-	}, nil
+	}
+	// The process before this one may have written rows that say more than its last state: of every hour since.
+	now := hourOf(time.Now().UnixMilli())
+	if l.account.Current == 0 {
+		l.account.Current = now
+	}
+	for h := max(l.account.Current, now-ledgerHours); h <= now; h += secondsPerHour {
+		l.touch(h)
+	}
+	return l, nil
 }
 
-// hour returns the account of an hour, about to be changed.
-func (l *ledger) hour(h int64) *ledgerHour {
-	if l.hours[h] == nil {
-		l.hours[h] = &ledgerHour{}
+const secondsPerHour = 3600
+
+// touch makes the next snapshot tell about the hour.
+func (l *ledger) touch(hour int64) {
+	if l.account.Hours == nil {
+		l.account.Hours = map[int64]ledgerHour{}
 	}
-	l.hours[h].changed = true
-	return l.hours[h]
+	l.account.Hours[hour] = l.account.Hours[hour] // also of an hour of which nothing is known
+	l.changed[hour] = true
 }
 
 // settle accounts for a part that was stored or, when given up, dropped.
 func (l *ledger) settle(p *part) {
-	for h, n := range p.hours {
-		if p.delivered {
-			l.hour(h).stored += n
-		} else {
-			l.hour(h).dropped[dropShutdown] += n
-		}
+	l.account.settle(p)
+	for h := range p.hours {
+		l.changed[h] = true
 	}
-	l.batch = max(l.batch, p.number)
 }
 
 // drop accounts for records lost in the current hour.
 func (l *ledger) drop(reason dropReason, n uint64, now time.Time) {
 	if n > 0 {
-		l.hour(hourOf(now.UnixMilli())).dropped[reason] += n
+		h := hourOf(now.UnixMilli())
+		l.account.drop(h, reason, n)
+		l.changed[h] = true
 	}
 }
 
 // observe takes what the ring refused since the last call, and what is under way.
 func (l *ledger) observe(st ring.Stats, flying int, now time.Time) {
-	l.drop(dropFull, st.Full-l.full, now)
-	l.full, l.waiting = st.Full, st.Waiting+uint64(flying)
+	l.drop(dropFull, st.Full-l.account.Full, now)
+	l.account.Full, l.waiting = st.Full, st.Waiting+uint64(flying)
 }
 
 // due reports whether a snapshot would tell something new that is worth a row.
@@ -108,24 +109,23 @@ func (l *ledger) snapshot(now time.Time) {
 // block is what changed in the account, as rows. What waits is put into the current hour, though it may belong to the
 // one before.
 func (l *ledger) block(now time.Time) *block {
-	l.hour(l.current) // no longer holds what waits
-	l.current = hourOf(now.UnixMilli())
-	l.hour(l.current)
+	l.touch(l.account.Current) // no longer holds what waits
+	l.account.Current = hourOf(now.UnixMilli())
+	l.touch(l.account.Current)
 	b := newLedgerBlock()
-	for _, h := range slices.Sorted(maps.Keys(l.hours)) {
-		account := l.hours[h]
-		if account.changed {
+	for _, h := range slices.Sorted(maps.Keys(l.account.Hours)) {
+		if l.changed[h] {
 			waiting := uint64(0)
-			if h == l.current {
+			if h == l.account.Current {
 				waiting = l.waiting
 			}
-			b.append(h, l, account, waiting, now)
-			account.changed = false
+			b.append(h, l, l.account.Hours[h], waiting, now)
 		}
-		if h < l.current-ledgerHours {
-			delete(l.hours, h)
+		if h < l.account.Current-ledgerHours {
+			delete(l.account.Hours, h)
 		}
 	}
+	clear(l.changed)
 	return &b.block
 }
 
@@ -174,10 +174,10 @@ func newLedgerBlock() *ledgerBlock {
 	return b
 }
 
-func (b *ledgerBlock) append(hour int64, l *ledger, account *ledgerHour, waiting uint64, now time.Time) {
+func (b *ledgerBlock) append(hour int64, l *ledger, account ledgerHour, waiting uint64, now time.Time) {
 	dropped := map[string]uint64{}
-	accepted := account.stored + waiting
-	for reason, n := range account.dropped {
+	accepted := account.Stored + waiting
+	for reason, n := range account.Dropped {
 		if n > 0 {
 			dropped[dropReason(reason).String()] = n
 			accepted += n
@@ -186,7 +186,7 @@ func (b *ledgerBlock) append(hour int64, l *ledger, account *ledgerHour, waiting
 	b.hour.Append(time.Unix(hour, 0))
 	b.node.Append(l.node)
 	b.spool.Append(l.spool)
-	b.batch.Append(l.batch)
+	b.batch.Append(l.account.Batch)
 	b.written.Append(now)
 	b.accepted.Append(accepted)
 	b.waiting.Append(waiting)

@@ -30,6 +30,7 @@ type flushMetrics struct {
 	stored   atomic.Uint64 // records acknowledged
 	waiting  atomic.Uint64 // records in the ring and in flights
 	bytes    atomic.Uint64 // of ring segments in use
+	degraded atomic.Bool   // memory stands in for a spool
 	oldest   atomic.Int64  // Unix nanoseconds when the oldest record being sent was read; 0 = nothing is being sent
 	dropped  [dropReasons]atomic.Uint64
 	flagged  [32]atomic.Uint64 // by bit of Reasons
@@ -82,6 +83,13 @@ func (m *flushMetrics) register(r prometheus.Registerer) {
 		func() float64 { return float64(m.waiting.Load()) })
 	gauge("carom_spool_bytes", "Bytes of buffer that hold clicks not yet acknowledged, whole segments.",
 		func() float64 { return float64(m.bytes.Load()) })
+	gauge("carom_spool_degraded", "1 while clicks are kept in memory because the spool cannot be used.",
+		func() float64 {
+			if m.degraded.Load() {
+				return 1
+			}
+			return 0
+		})
 	gauge("carom_spool_oldest_unflushed_seconds", "Age of the oldest batch that is not acknowledged.",
 		func() float64 {
 			if t := m.oldest.Load(); t != 0 {
@@ -96,10 +104,11 @@ func (m *flushMetrics) register(r prometheus.Registerer) {
 }
 
 // observe publishes the state of the ring and of the flights at one moment: read records were taken from the ring so far,
-// flying of them are in flights.
-func (m *flushMetrics) observe(st ring.Stats, read uint64, flying int) {
-	m.dropped[dropFull].Store(st.Full)
-	m.accepted.Store(read + st.Waiting + st.Full)
+// flying of them are in flights; the ring refused so many in earlier processes, which Prometheus knows already.
+func (m *flushMetrics) observe(st ring.Stats, refusedBefore, read uint64, flying int) {
+	refused := st.Full - refusedBefore
+	m.dropped[dropFull].Store(refused)
+	m.accepted.Store(read + st.Waiting + refused)
 	m.waiting.Store(st.Waiting + uint64(flying))
 	m.bytes.Store(st.Bytes)
 }

@@ -21,6 +21,20 @@ type part struct {
 
 	hours     map[int64]uint64 // rows by start of the hour, Unix seconds
 	delivered bool             // acknowledged by ClickHouse
+
+	frozen   *block // rows as they are kept in the spool and sent; nil without a spool
+	kept     string // token of a part that an earlier process froze; empty for others
+	life     int    // goes up when ClickHouse knows the token and not the rows, for another token
+	before   int64  // newest block of the table before the first attempt, blockUnknown where it cannot be asked
+	doubtful bool   // an attempt ended without an answer: the rows may be stored
+}
+
+// block is what is sent.
+func (p *part) block() *block {
+	if p.frozen != nil {
+		return p.frozen
+	}
+	return p.rows.data()
 }
 
 // A table turns records of a ring into rows of one ClickHouse table.
@@ -45,10 +59,11 @@ type batchNamer struct {
 	last  uint64
 }
 
-func newBatchNamer() *batchNamer {
+// newSpoolID draws an identity.
+func newSpoolID() string {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails, see crypto/rand
-	return &batchNamer{spool: hex.EncodeToString(id[:])}
+	return hex.EncodeToString(id[:])
 }
 
 // begin readies p for rows of a new batch.
@@ -56,7 +71,7 @@ func (n *batchNamer) begin(p *part, week int64) {
 	n.last++
 	p.rows.data().clear()
 	clear(p.hours)
-	p.week, p.number, p.name, p.digest, p.delivered = week, n.last, fmt.Sprintf("%s-%d", n.spool, n.last), 0, false
+	*p = part{rows: p.rows, hours: p.hours, week: week, number: n.last, name: fmt.Sprintf("%s-%d", n.spool, n.last)}
 }
 
 // append adds a record of the given time, Unix milliseconds, as a row and to the digest.
@@ -71,7 +86,18 @@ func (p *part) append(record []byte, millis int64) error {
 
 // token is the deduplication token: which batch, and what is in it. Two different batches never share one.
 func (p *part) token() string {
+	token := p.kept
+	if token == "" {
+		token = p.name + "-" + p.sum()
+	}
+	if p.life > 0 {
+		token += fmt.Sprintf("-%d", p.life)
+	}
+	return token
+}
+
+func (p *part) sum() string {
 	var sum [8]byte
 	binary.BigEndian.PutUint64(sum[:], p.digest)
-	return p.name + "-" + hex.EncodeToString(sum[:])
+	return hex.EncodeToString(sum[:])
 }

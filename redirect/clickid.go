@@ -125,3 +125,6 @@ func (c *clickClock) next(unixMillis int64) (millis int64, sequence uint16) {
 		}
 	}
 }
+
+// raise makes the clock hand out only moments after unixMillis.
+func (c *clickClock) raise(unixMillis int64) { c.next(unixMillis + 1) }

@@ -238,3 +238,17 @@ func TestClickClockIsStrictForManyProducers(t *testing.T) {
 		t.Errorf("%d clicks share %d moments", producers*each, distinct)
 	}
 }
+
+// A clock that was set back goes on after the newest click of an earlier process.
+func TestClickClockRaised(t *testing.T) {
+	const now = int64(1_800_000_000_000)
+	var clock clickClock
+	clock.raise(now)
+	if millis, _ := clock.next(now - 3_600_000); millis <= now {
+		t.Errorf("a click at %d, not after %d", millis, now)
+	}
+	clock.raise(0)
+	if millis, _ := clock.next(now - 3_600_000); millis <= now {
+		t.Error("raising to the past set the clock back")
+	}
+}

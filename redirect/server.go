@@ -126,6 +126,10 @@ func (s *Server) Age() time.Duration { return time.Since(time.Unix(0, s.fresh.Lo
 // Table is the table in use.
 func (s *Server) Table() *Table { return s.table.Load() }
 
+// RaiseClock makes every later click id newer than unixMillis, for a node whose clock was set back: ids never repeat. To be
+// called before Start, with the newest moment that an earlier process gave out.
+func (s *Server) RaiseClock(unixMillis int64) { s.clock.raise(unixMillis) }
+
 // Start listens and serves. An address that cannot be bound is the only error.
 func (s *Server) Start() error {
 	l, err := net.Listen("tcp", s.config.Listen)

@@ -47,6 +47,7 @@ func newEdge(c edgeConfig, reg prometheus.Registerer, log *slog.Logger) (*edge, 
 	if e.server, err = redirect.NewServer(c.Redirect, e.ingest, reg, log); err != nil {
 		return nil, err
 	}
+	e.server.RaiseClock(e.ingest.HighWater())
 	if e.source, err = redirect.NewSource(c.Source, sealer, e.server, log); err != nil {
 		return nil, err
 	}

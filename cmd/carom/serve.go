@@ -32,7 +32,10 @@ type serveCommand struct {
 	GeoASN        string        `name:"geo-asn" placeholder:"FILE" env:"CAROM_GEO_ASN" help:"Network operator database (mmdb)."`
 	BatchRows     int           `default:"100000" env:"CAROM_BATCH_ROWS" help:"Rows of an insert when busy."`
 	BatchAge      time.Duration `default:"1s" env:"CAROM_BATCH_AGE" help:"Age of an insert when quiet."`
-	BufferBytes   int           `default:"268435456" env:"CAROM_BUFFER_BYTES" help:"Memory for clicks that ClickHouse has not taken yet."`
+	BufferBytes   int           `default:"268435456" env:"CAROM_BUFFER_BYTES" help:"Memory for clicks that ClickHouse has not taken yet, without a spool."`
+	Spool         string        `placeholder:"DIR" env:"CAROM_SPOOL" help:"Directory that keeps clicks until ClickHouse has taken them, whatever dies; must outlive the node (none: memory)."`
+	SpoolBudget   int           `default:"8589934592" env:"CAROM_SPOOL_BUDGET" help:"Bytes of clicks in the spool; beyond them the newest is dropped and counted."`
+	SyncInterval  time.Duration `default:"200ms" env:"CAROM_SYNC_INTERVAL" help:"A power loss loses at most so much of the spool; 0 writes each click to the disk before its answer."`
 	Compress      bool          `env:"CAROM_COMPRESS" help:"LZ4 towards ClickHouse: for links slower than a LAN."`
 	Linger        time.Duration `default:"1s" env:"CAROM_LINGER" help:"How long a stopping node goes on answering while /readyz fails and each answer closes its connection, so that balancers and clients go elsewhere."`
 	DrainTimeout  time.Duration `default:"30s" env:"CAROM_DRAIN_TIMEOUT" help:"How long a stop waits for requests and clicks under way."`
@@ -85,6 +88,8 @@ func (c *serveCommand) edgeConfig(log *slog.Logger) (edgeConfig, error) {
 	config.Redirect.Linger = c.Linger
 	config.Ingest.Node, config.Ingest.BatchRows, config.Ingest.BatchAge = c.Node, c.BatchRows, c.BatchAge
 	config.Ingest.Compress, config.Ingest.Ring.BudgetBytes = c.Compress, c.BufferBytes
+	config.Ingest.Spool, config.Ingest.SpoolBytes = c.Spool, c.SpoolBudget
+	config.Ingest.Ring.SyncEvery, config.Ingest.ConversionRing.SyncEvery = c.SyncInterval, c.SyncInterval
 	config.Geo.Country, config.Geo.City, config.Geo.ASN = c.GeoCountry, c.GeoCity, c.GeoASN
 	return config, nil
 }

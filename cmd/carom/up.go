@@ -93,7 +93,7 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 	config := defaultEdge(db.DSN(engine.Edge), secret, log)
 	config.Redirect.Listen, config.Redirect.Node, config.Redirect.Proxies = c.Listen, upNode, proxies
 	config.Redirect.Linger = upLinger
-	config.Ingest.Node = upNode
+	config.Ingest.Node, config.Ingest.Spool = upNode, filepath.Join(c.Data, "spool")
 	config.Geo.Country = assets.CountryDB
 	reg := newRegistry()
 	node, err := newEdge(config, reg, log)

@@ -97,3 +97,13 @@ func serverDSN() string { return shared.userDSN(engine.Admin, "system") }
 func Goroutines() goleak.Option {
 	return goleak.IgnoreAnyFunction("carom/deploy/engine.(*Engine).watch")
 }
+
+// Use makes the schema in the first database of a server of the test's own.
+func Use(t testing.TB, e *engine.Engine) *DB {
+	t.Helper()
+	dsn := e.DSN(engine.Admin)
+	if _, err := schema.Apply(t.Context(), schema.Files, dsn, nil); err != nil {
+		t.Fatal(err)
+	}
+	return &DB{Name: "carom", Conn: Open(t, dsn), Addr: e.Addr()}
+}

@@ -22,23 +22,34 @@ func (l *lane) readInto(limit int, f func(payload []byte)) (n, lost int) {
 	for n+lost < limit {
 		s := l.reading
 		end := s.readOff >= uint64(len(s.buf))
-		if !end {
+		switch {
+		case end:
+		case s.recovered:
+			payload, missed, ok := s.find()
+			lost += missed
+			if end = !ok; ok {
+				f(payload)
+				n++
+			}
+		default:
 			commit := atomic.LoadUint64(word(s.buf, s.readOff))
 			if commit == 0 {
 				return n, lost // not reserved, or reserved and not yet committed
 			}
-			if end = commit == endOfSegment; !end {
-				payload, ok := recordAt(s.buf, s.readOff, commit, s.sequence(s.readIndex))
-				if ok {
-					f(payload)
-					n++
-				} else {
-					lost++
-				}
-				s.readOff += recordSize(int(commit >> 32))
-				s.readIndex++
-				continue
+			if end = commit>>32 == endOfSegment; end {
+				break
 			}
+			if payload, ok := recordAt(s.buf, s.readOff, commit, s.salt+uint64(s.readIndex)); ok {
+				f(payload)
+				n++
+			} else {
+				lost++
+			}
+			s.readOff += recordSize(int(commit >> 32))
+			s.readIndex++
+		}
+		if !end {
+			continue
 		}
 		next := s.next.Load()
 		if next == nil {
@@ -49,31 +60,54 @@ func (l *lane) readInto(limit int, f func(payload []byte)) (n, lost int) {
 	return n, lost
 }
 
+// A Position is a place in a lane: the record with that index in that segment, Offset bytes after its first.
+type Position struct {
+	Segment uint32 `json:"segment"`
+	Index   uint32 `json:"index"`
+	Offset  uint64 `json:"offset"`
+}
+
+// Positions are one place for each lane, in order.
+type Positions []Position
+
 // A Mark is a place in every lane: what had been read when it was taken.
-type Mark []*segment
+type Mark []place
+
+type place struct {
+	segment *segment
+	Position
+}
 
 // Mark returns the reader's place. Reusing an old mark's memory is the caller's choice: pass it, or nil.
 func (r *Ring) Mark(reuse Mark) Mark {
 	m := reuse[:0]
 	for i := range r.lanes {
-		m = append(m, r.lanes[i].reading)
+		s := r.lanes[i].reading
+		m = append(m, place{s, Position{s.number, s.readIndex, s.readOff}})
 	}
 	return m
 }
 
-// Release gives back every segment that was read completely before m was taken: its payloads are stored elsewhere now.
+// Positions are the mark in a form that outlives the process, for Open.
+func (m Mark) Positions() Positions {
+	p := make(Positions, len(m))
+	for i := range m {
+		p[i] = m[i].Position
+	}
+	return p
+}
+
+// Release gives back every segment that was read completely before m was taken: its payloads are stored elsewhere
+// now, and so are m's positions where the ring lives in files.
 func (r *Ring) Release(m Mark) {
 	for i := range r.lanes {
 		l := &r.lanes[i]
-		for l.oldest != m[i] {
+		for l.oldest != m[i].segment {
 			s := l.oldest
 			l.oldest = s.next.Load()
-			if len(r.free) >= 2*len(r.lanes) { // after a long outage, memory goes back
-				r.made--
-				continue
+			if s.buf != nil {
+				r.store.give(extent{s.buf, s.file})
 			}
-			clear(s.buf)
-			r.free = append(r.free, s.buf)
 		}
 	}
 	r.Refill()
@@ -82,39 +116,24 @@ func (r *Ring) Release(m Mark) {
 // Refill puts a spare segment into each lane that has none, as far as the budget goes. The reader calls it often enough
 // that producers find one: Read and Release do.
 func (r *Ring) Refill() {
-	for i := range r.lanes {
+	for i := range r.config.Lanes {
 		l := &r.lanes[i]
 		// A producer that made the spare active clears it a moment later; do not wait for one that sleeps in between.
 		if spare := l.spare.Load(); spare != nil && spare != l.active.Load() {
 			continue
 		}
-		buf := r.buffer()
-		if buf == nil {
-			return
+		if x, ok := r.take(l); ok {
+			l.spare.Store(r.segment(l, x))
 		}
-		l.spare.Store(l.segment(buf))
 	}
-}
-
-// buffer returns zeroed bytes for a segment, or nil when the budget is used up.
-func (r *Ring) buffer() []byte {
-	if n := len(r.free); n > 0 {
-		b := r.free[n-1]
-		r.free = r.free[:n-1]
-		return b
-	}
-	if (r.made+1)*r.config.SegmentBytes > r.config.BudgetBytes {
-		return nil
-	}
-	r.made++
-	return make([]byte, r.config.SegmentBytes)
 }
 
 // Stats is what a ring holds and refused.
 type Stats struct {
 	Waiting uint64 // records reserved and not yet read
-	Full    uint64 // records refused for want of room since the ring was made
+	Full    uint64 // records refused for want of room since the ring, or its directory, was made
 	Bytes   uint64 // segments that hold records not yet released, or will hold the next, whole
+	Err     error  // why no segment can be made, other than the budget
 }
 
 // Stats may be called by the reader only. While producers push it is a moment old.
@@ -129,14 +148,6 @@ func (r *Ring) Stats() (st Stats) {
 			st.Waiting += uint64(s.reserved() - s.readIndex)
 		}
 	}
+	st.Err = r.store.err()
 	return st
-}
-
-// reserved is how many records have been given room in the segment.
-func (s *segment) reserved() uint32 {
-	tail := s.tail.Load()
-	if tail&(tailOne-1) > uint64(len(s.buf)) {
-		return max(s.records.Load(), s.readIndex)
-	}
-	return uint32(tail >> tailBytes)
 }

@@ -1,0 +1,430 @@
+package ring
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
+)
+
+// spooled is a small ring in files.
+func spooled(dir string, lanes int) Config {
+	return Config{
+		Lanes: lanes, SegmentBytes: 64 << 10, BudgetBytes: 8 * lanes * 64 << 10,
+		Dir: dir, Identity: 0xca40, SyncEvery: 50 * time.Millisecond,
+	}
+}
+
+type fataler interface{ Fatal(...any) }
+
+func open(t fataler, c Config, from Positions) (*Ring, Recovered) {
+	r, found, err := Open(c, from, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, found
+}
+
+// pushed puts a payload in as soon as a segment is ready.
+func pushed(r *Ring, hint uint64, payload []byte) {
+	for !push(r, hint, payload) {
+		r.Refill()
+		runtime.Gosched()
+	}
+}
+
+func readAll(r *Ring) (all []string, lost int) {
+	for {
+		n, l := r.Read(100, func(p []byte) { all = append(all, string(p)) })
+		lost += l
+		if n+l == 0 {
+			return all, lost
+		}
+	}
+}
+
+func closed(t fataler, r *Ring) {
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A ring that was closed, or whose process died, goes on where its reader's positions say.
+func TestGoesOn(t *testing.T) {
+	c := spooled(t.TempDir(), 2)
+	r, _ := open(t, c, nil)
+	for i := range 900 {
+		pushed(r, uint64(i), fmt.Appendf(nil, "%0200d", i))
+	}
+	read := 0
+	for read < 300 {
+		n, _ := r.Read(300-read, func([]byte) {})
+		read += n
+	}
+	mark := r.Mark(nil)
+	positions := mark.Positions()
+	r.Release(mark)
+	r.Read(200, func([]byte) {}) // read, but not known to be stored
+	closed(t, r)
+
+	r, found := open(t, c, positions)
+	defer closed(t, r)
+	if found.Records != 600 || found.Lost != 0 || found.Damaged != 0 {
+		t.Errorf("found %+v, want 600 records", found)
+	}
+	if st := r.Stats(); st.Waiting != 600 {
+		t.Errorf("%d waiting, want 600", st.Waiting)
+	}
+	pushed(r, 0, []byte("new"))
+	all, lost := readAll(r)
+	slices.Sort(all)
+	if all = slices.Compact(all); len(all) != 601 || lost != 0 {
+		t.Fatalf("%d different records, %d lost; want 601", len(all), lost)
+	}
+	r.Release(r.Mark(nil))
+	waitFor(t, "old segments to be removed", func() bool {
+		names, _ := filepath.Glob(filepath.Join(c.Dir, "*.seg"))
+		return len(names) <= 3*c.Lanes+c.Lanes
+	})
+}
+
+func waitFor(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for range 500 {
+		if done() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("waited 5 s for %s", what)
+}
+
+func TestFewerLanes(t *testing.T) {
+	c := spooled(t.TempDir(), 4)
+	r, _ := open(t, c, nil)
+	for i := range 40 {
+		pushed(r, uint64(i), fmt.Appendf(nil, "%d", i))
+	}
+	positions := r.Mark(nil).Positions()
+	closed(t, r)
+	c.Lanes = 1
+	r, _ = open(t, c, positions)
+	defer closed(t, r)
+	pushed(r, 3, []byte("new"))
+	if all, _ := readAll(r); len(all) != 41 {
+		t.Errorf("read %d records, want 41", len(all))
+	}
+}
+
+func TestOneProcessAtATime(t *testing.T) {
+	c := spooled(t.TempDir(), 1)
+	r, _ := open(t, c, nil)
+	if _, _, err := Open(c, nil, nil); !errors.Is(err, ErrInUse) {
+		t.Errorf("a second Open: %v, want ErrInUse", err)
+	}
+	closed(t, r)
+	r, _ = open(t, c, nil)
+	closed(t, r)
+}
+
+// Records of another spool are not taken for ours; the file is kept.
+func TestForeignSegment(t *testing.T) {
+	c := spooled(t.TempDir(), 1)
+	r, _ := open(t, c, nil)
+	pushed(r, 0, []byte("theirs"))
+	closed(t, r)
+	c.Identity++
+	r, found := open(t, c, nil)
+	defer closed(t, r)
+	if all, _ := readAll(r); len(all) != 0 || found.Damaged == 0 {
+		t.Errorf("read %q, found %+v", all, found)
+	}
+	r.Release(r.Mark(nil))
+	waitFor(t, "the file to be kept aside", func() bool {
+		names, _ := filepath.Glob(filepath.Join(c.Dir, "*.damaged"))
+		return len(names) > 0
+	})
+}
+
+// What a full ring refused is known to the next process.
+func TestRefusalsOutliveTheProcess(t *testing.T) {
+	c := spooled(t.TempDir(), 1)
+	c.BudgetBytes = 3 * c.SegmentBytes
+	r, _ := open(t, c, nil)
+	refused := uint64(0)
+	for range 100 {
+		if !push(r, 0, make([]byte, MaxRecord)) {
+			refused++
+		}
+	}
+	closed(t, r)
+	r, _ = open(t, c, nil)
+	defer closed(t, r)
+	if st := r.Stats(); refused == 0 || st.Full != refused {
+		t.Errorf("Stats.Full is %d after a restart, %d were refused", st.Full, refused)
+	}
+}
+
+func TestSyncBeforeAnswering(t *testing.T) {
+	c := spooled(t.TempDir(), 1)
+	c.SyncEvery = 0
+	r, _ := open(t, c, nil)
+	defer closed(t, r)
+	for i := range 600 {
+		pushed(r, 0, fmt.Appendf(nil, "%0300d", i))
+		if i%50 == 0 {
+			r.Read(100, func([]byte) {})
+			r.Release(r.Mark(nil))
+		}
+	}
+}
+
+// A full disk is an error, not a signal; the ring lives on what it has and heals when there is room.
+func TestDiskFull(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
+		t.Skipf("a small tmpfs cannot be mounted here: %v", err)
+	}
+	defer func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	}()
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 3<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := spooled(filepath.Join(dir, "ring"), 1)
+	c.BudgetBytes = 64 << 20
+	r, _ := open(t, c, nil)
+	defer closed(t, r)
+	pushes, ok := 0, 0
+	waitFor(t, "the disk to be full", func() bool {
+		for range 100 {
+			pushes++
+			if push(r, 0, make([]byte, 4000)) {
+				ok++
+			}
+			r.Refill()
+		}
+		return r.Stats().Err != nil
+	})
+	if st := r.Stats(); !errors.Is(st.Err, unix.ENOSPC) || st.Waiting != uint64(ok) || st.Full != uint64(pushes-ok) || ok == 0 {
+		t.Errorf("%d of %d pushed: %+v", ok, pushes, st)
+	}
+	if all, lost := readAll(r); len(all) != ok || lost != 0 {
+		t.Errorf("read %d, lost %d of %d", len(all), lost, ok)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the ring to heal", func() bool {
+		r.Refill()
+		return r.Stats().Err == nil && push(r, 0, []byte("again"))
+	})
+	c.Dir = filepath.Join(dir, "other")
+	if err := os.WriteFile(ballast, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.SegmentBytes, c.BudgetBytes = 8<<20, 64<<20
+	if _, _, err := Open(c, nil, nil); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("Open on a disk that is too small: %v, want ENOSPC", err)
+	}
+}
+
+// smallSegment is a segment file of one lane with some records, and what they are.
+func smallSegment(t fataler, dir string) (c Config, path string, records []string) {
+	c = spooled(dir, 1)
+	r, _ := open(t, c, nil)
+	for i := range 5 {
+		p := bytes.Repeat([]byte{byte('a' + i)}, 20+60*i)
+		pushed(r, 0, p)
+		records = append(records, string(p))
+	}
+	closed(t, r)
+	return c, segmentPath(dir, 0, 0), records
+}
+
+// Whatever byte of a segment is damaged: the other records are recovered and what is missing is counted.
+func TestEveryByteDamaged(t *testing.T) {
+	c, path, records := smallSegment(t, t.TempDir())
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := 0
+	for i := range records {
+		end += int(recordSize(len(records[i])))
+	}
+	damaged := slices.Clone(whole)
+	for at := range headerBytes + end + 2*recordAlign {
+		for _, flip := range []byte{0xff, 0x01, 0x80, whole[at]} {
+			if flip == 0 {
+				continue
+			}
+			damaged[at] ^= flip
+			checkRemains(t, c, damaged, records, fmt.Sprintf("byte %d flipped by %#x", at, flip), true)
+			damaged[at] = whole[at]
+		}
+	}
+}
+
+// A segment cut anywhere gives the records that are left, and says so.
+func TestEveryLength(t *testing.T) {
+	c, path, records := smallSegment(t, t.TempDir())
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range headerBytes + 2000 {
+		checkRemains(t, c, whole[:n], records, fmt.Sprintf("cut to %d bytes", n), false)
+	}
+}
+
+// checkRemains reads the bytes of a segment file as recovery does: in order, nothing but what was pushed, and where exact,
+// with every record found or counted.
+func checkRemains(t *testing.T, c Config, content []byte, records []string, what string, exact bool) {
+	t.Helper()
+	var found Recovered
+	r := &Ring{config: c}
+	m := remains{header: header{length: uint64(c.SegmentBytes)}, file: &file{mapped: aligned(content)}}
+	h, ok := parseHeader(m.file.mapped)
+	m.whole = ok && h.length == uint64(len(content))
+	var got []string
+	r.recovered(m, Position{}, func(p []byte) { got = append(got, string(p)) }, &found)
+	next := 0
+	for _, g := range got {
+		i := slices.Index(records[next:], g)
+		if i < 0 {
+			t.Fatalf("%s: read %q, which was not pushed or comes out of order", what, g)
+		}
+		next += i + 1
+	}
+	if exact && len(got)+int(found.Lost) != len(records) {
+		t.Errorf("%s: read %d and lost %d of %d", what, len(got), found.Lost, len(records))
+	}
+	if !exact && (found.Damaged != 1 || found.Cut != 1) {
+		t.Errorf("%s: found %+v, not known as cut", what, found)
+	}
+	if len(got) < len(records) && found.Damaged == 0 {
+		t.Errorf("%s: %d records are missing and the file passes for whole", what, len(records)-len(got))
+	}
+}
+
+// aligned copies bytes to where words may be loaded atomically.
+func aligned(b []byte) []byte {
+	words := make([]uint64, len(b)/8+2)
+	if len(b) == 0 {
+		return nil
+	}
+	c := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(words)*8)[:len(b):len(b)]
+	copy(c, b)
+	return c
+}
+
+// Any mix of pushes, unfinished pushes, reads, releases and deaths of the process: everything committed is read again
+// from the last released place on, in order, nothing else, nothing counted as lost.
+func TestModelWithCrashes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		dir, err := os.MkdirTemp("", "carom-ring-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		c := spooled(dir, 1)
+		r, _ := open(t, c, nil)
+		defer func() { closed(t, r) }()
+		var committed []uint64 // not yet released
+		var sent uint64
+		read := 0 // of committed
+		released := Positions(nil)
+		blocked := -1 // index in committed from which an unfinished push hides what follows
+		t.Repeat(map[string]func(*rapid.T){
+			"push": func(t *rapid.T) {
+				b := make([]byte, rapid.IntRange(8, MaxRecord).Draw(t, "bytes"))
+				binary.LittleEndian.PutUint64(b, sent)
+				if push(r, 0, b) {
+					committed = append(committed, sent)
+				}
+				sent++
+			},
+			"unfinished push": func(t *rapid.T) {
+				if s, ok := r.Reserve(0, rapid.IntRange(8, MaxRecord).Draw(t, "bytes")); ok {
+					for i := range s.Data[:len(s.Data)/2] {
+						s.Data[i] = 0xff
+					}
+					if blocked < 0 {
+						blocked = len(committed)
+					}
+				}
+			},
+			"read": func(t *rapid.T) {
+				_, lost := r.Read(rapid.IntRange(1, 20).Draw(t, "limit"), func(b []byte) {
+					if got := binary.LittleEndian.Uint64(b); read == len(committed) || got != committed[read] {
+						t.Fatalf("read %d out of order", got)
+					}
+					read++
+				})
+				if lost != 0 || blocked >= 0 && read > blocked {
+					t.Fatalf("lost %d, read %d, blocked at %d", lost, read, blocked)
+				}
+			},
+			"release": func(*rapid.T) {
+				mark := r.Mark(nil)
+				released = mark.Positions()
+				r.Release(mark)
+				committed = committed[read:]
+				if blocked >= 0 {
+					blocked -= read
+				}
+				read = 0
+			},
+			"crash": func(t *rapid.T) {
+				closed(t, r)
+				var found Recovered
+				r, found = open(t, c, released)
+				read, blocked = 0, -1
+				if found.Records != uint64(len(committed)) || found.Lost != 0 || found.Damaged != 0 {
+					t.Fatalf("found %+v, %d were committed", found, len(committed))
+				}
+			},
+		})
+	})
+}
+
+func FuzzRecover(f *testing.F) {
+	c, path, _ := smallSegment(f, f.TempDir())
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole[:2048], uint64(0), uint32(0))
+	f.Add(whole[:headerBytes], uint64(64), uint32(1))
+	f.Add([]byte{}, uint64(1<<40), uint32(9))
+	f.Fuzz(func(t *testing.T, b []byte, offset uint64, index uint32) {
+		offset &^= recordAlign - 1
+		r := &Ring{config: c}
+		var found Recovered
+		s := r.recovered(remains{header: header{length: uint64(c.SegmentBytes)}, file: &file{mapped: aligned(b)}},
+			Position{Offset: offset, Index: index}, nil, &found)
+		if s == nil {
+			return
+		}
+		// What recovery announced is what reading gives.
+		l := lane{reading: s, oldest: s}
+		n, lost := l.readInto(1<<30, func([]byte) {})
+		if uint64(n) != found.Records || uint64(lost) != found.Lost || s.remaining != 0 {
+			t.Fatalf("read %d, lost %d, %d remain; recovery found %+v", n, lost, s.remaining, found)
+		}
+	})
+}

@@ -1,0 +1,251 @@
+package ring
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+)
+
+// Recovered is what Open found in a directory.
+type Recovered struct {
+	Segments int    // files that hold records not yet stored elsewhere
+	Records  uint64 // readable records in them
+	Lost     uint64 // records that were committed and cannot be read; Read reports them again as it passes them
+	Damaged  int    // files that are not as they were written; each is kept aside as *.damaged once it has been read
+	Cut      int    // of those, the ones that end too soon: how many records they lost at their end is not known
+}
+
+// Open makes the ring that c describes and, where c.Dir holds what an earlier process left, goes on from there: every
+// record that was committed at or after from and not yet released is read once more, before new ones of its lane. Lanes
+// beyond the configured number are read and get no new records. each, when not nil, is called with every such record.
+// A directory in use fails with ErrInUse.
+func Open(c Config, from Positions, each func(payload []byte)) (*Ring, Recovered, error) {
+	if c.Dir == "" {
+		r, err := New(c)
+		return r, Recovered{}, err
+	}
+	if err := c.validate(); err != nil {
+		return nil, Recovered{}, err
+	}
+	fs, err := newFiles(c)
+	if err != nil {
+		return nil, Recovered{}, err
+	}
+	r := &Ring{config: c, store: fs}
+	found, err := r.recover(fs, from, each)
+	if err == nil {
+		next := make([]uint32, c.Lanes)
+		for i := range next {
+			next[i] = r.lanes[i].made
+		}
+		err = fs.start(next)
+	}
+	if err != nil {
+		return nil, found, errors.Join(fmt.Errorf("open the ring in %s: %w", c.Dir, err), fs.lock.Close())
+	}
+	r.begin()
+	return r, found, nil
+}
+
+// remains is a segment file that was found.
+type remains struct {
+	header
+	file  *file
+	whole bool // header and length are as written
+}
+
+// recover chains what is in the directory behind the positions.
+func (r *Ring) recover(fs *files, from Positions, each func([]byte)) (found Recovered, err error) {
+	all, err := r.remains()
+	if err != nil {
+		return found, err
+	}
+	lanes := max(r.config.Lanes, len(from))
+	for _, m := range all {
+		lanes = max(lanes, m.lane+1)
+	}
+	r.lanes = make([]lane, lanes)
+	last := make([]*segment, lanes)
+	for i, p := range from {
+		r.lanes[i].made = p.Segment + 1
+	}
+	for _, m := range all {
+		l := &r.lanes[m.lane]
+		l.made = max(l.made, m.number+1)
+		at := Position{Segment: m.number}
+		if m.lane < len(from) && from[m.lane].Segment >= m.number {
+			at = from[m.lane]
+		}
+		if at.Segment > m.number {
+			if err := m.file.remove(); err != nil { // it was read and stored
+				return found, err
+			}
+			continue
+		}
+		s := r.recovered(m, at, each, &found)
+		if s == nil {
+			if err := m.file.remove(); err != nil { // it was never used
+				return found, err
+			}
+			continue
+		}
+		fs.count++
+		if last[m.lane] == nil {
+			l.oldest, l.reading = s, s
+		} else {
+			last[m.lane].next.Store(s)
+		}
+		last[m.lane] = s
+	}
+	return found, nil
+}
+
+// remains lists the segment files of the directory by lane and number.
+func (r *Ring) remains() ([]remains, error) {
+	paths, err := filepath.Glob(filepath.Join(r.config.Dir, "*.seg"))
+	if err != nil {
+		return nil, fmt.Errorf("directory %s: %w", r.config.Dir, err)
+	}
+	unfinished, err := filepath.Glob(filepath.Join(r.config.Dir, "*"+unfinishedSuffix))
+	if err != nil {
+		return nil, fmt.Errorf("directory %s: %w", r.config.Dir, err)
+	}
+	for _, path := range unfinished {
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	var all []remains
+	for _, path := range paths {
+		var m remains
+		if n, _ := fmt.Sscanf(filepath.Base(path), "%d-%d.seg", &m.lane, &m.number); n != 2 || m.lane < 0 || m.lane >= maxLanes {
+			continue // not ours
+		}
+		if m.file, err = openFile(path); err != nil {
+			return nil, err
+		}
+		// A file that was being used again when the process died has its old name and perhaps its new header: the
+		// header, which has a checksum, says what its records are.
+		if h, ok := parseHeader(m.file.mapped); ok && h.identity == r.config.Identity && h.lane < maxLanes {
+			m.header, m.whole = h, h.length == uint64(len(m.file.mapped))
+		}
+		all = append(all, m)
+	}
+	slices.SortFunc(all, func(a, b remains) int {
+		return cmp.Or(cmp.Compare(a.lane, b.lane), cmp.Compare(a.number, b.number))
+	})
+	return all, nil
+}
+
+// recovered makes a segment that reads what the file holds from a position on, or nil when that is nothing.
+func (r *Ring) recovered(m remains, at Position, each func([]byte), found *Recovered) *segment {
+	s := &segment{
+		buf: m.file.extent().buf, file: m.file, number: m.number, salt: saltOf(r.config.Identity, m.lane, m.number),
+		recovered: true, readOff: at.Offset, readIndex: at.Index,
+	}
+	s.tail.Store(tailClosed)
+	records, lost := uint32(0), 0
+	for s.readOff < uint64(len(s.buf)) {
+		payload, missed, ok := s.find()
+		lost += missed
+		if ok {
+			records++
+			if each != nil {
+				each(payload)
+			}
+		}
+	}
+	m.file.damaged = lost > 0 || !m.whole
+	if records == 0 && !m.file.damaged {
+		return nil
+	}
+	s.readOff, s.readIndex, s.remaining = at.Offset, at.Index, records+uint32(lost)
+	found.Segments++
+	found.Records += uint64(records)
+	found.Lost += uint64(lost)
+	if m.file.damaged {
+		found.Damaged++
+	}
+	if m.length > uint64(len(m.file.mapped)) || len(m.file.mapped) < headerBytes {
+		found.Cut++
+	}
+	return s
+}
+
+// find returns the next record of a recovered segment: the first at or after readOff whose commit word and checksum hold. lost
+// counts those before it that were committed and do not read. At the end of the segment ok is false.
+func (s *segment) find() (payload []byte, lost int, ok bool) {
+	defer func() { s.remaining -= min(s.remaining, uint32(lost)) }()
+	start, expect := s.readOff, s.readIndex
+	end := uint64(len(s.buf))
+	records, closed := uint32(0), false
+	for off := start; off+recordHeader <= end; off += recordAlign {
+		commit := atomic.LoadUint64(word(s.buf, off))
+		if commit == 0 {
+			continue
+		}
+		index := uint32(commit)
+		possible := index >= expect && uint64(index-expect) <= (off-start)/recordAlign
+		if commit>>32 == endOfSegment && possible {
+			records, closed = index, true
+			if off == start {
+				break
+			}
+			continue
+		}
+		if !possible {
+			continue
+		}
+		if payload, ok = recordAt(s.buf, off, commit, s.salt+uint64(index)); ok {
+			lost = s.lostBefore(start, index-expect)
+			s.readOff, s.readIndex = off+recordSize(len(payload)), index+1
+			s.remaining -= min(s.remaining, 1)
+			return payload, lost, true
+		}
+	}
+	missing := uint32(0)
+	if closed {
+		missing = records - expect
+	} else if s.committed(start) {
+		missing = 1 // at least: nothing behind it says how many there were
+	}
+	lost = s.lostBefore(start, missing)
+	s.readOff, s.readIndex = end, expect+missing
+	return nil, lost, false
+}
+
+// lostBefore says how many of the records missing from start on were committed. Where the first was not, a
+// producer died writing it, no client was answered for it, and the others are taken to be of its kind.
+func (s *segment) lostBefore(start uint64, missing uint32) int {
+	if missing > 0 && s.committed(start) {
+		return int(missing)
+	}
+	return 0
+}
+
+// committed reports whether a record that does not read was committed at off: its commit word or its checksum is there, and not
+// merely a stray byte in unused room.
+func (s *segment) committed(off uint64) bool {
+	if off+recordAlign > uint64(len(s.buf)) {
+		return false
+	}
+	commit, sum := binary.LittleEndian.Uint64(s.buf[off:]), binary.LittleEndian.Uint64(s.buf[off+8:])
+	n := commit >> 32
+	if commit != 0 && sum == 0 {
+		return uint32(commit) == s.readIndex && n > 0 && n <= MaxRecord
+	}
+	if sum == 0 {
+		return false
+	}
+	for _, b := range s.buf[off+recordHeader : off+recordAlign] {
+		if b != 0 {
+			return true
+		}
+	}
+	return commit != 0
+}

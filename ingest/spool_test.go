@@ -1,0 +1,410 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"carom/deploy/engine"
+	"carom/geo"
+	"carom/ingest/chtest"
+	"carom/ingest/ring"
+)
+
+// unreachable is a DSN where nobody listens.
+const unreachable = "clickhouse://u:p@127.0.0.1:1/carom"
+
+// abandonIngest ends an ingest that cannot deliver, as soon as it has tried.
+func abandonIngest(t *testing.T, in *Ingest) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	if err := in.Stop(ctx); err != nil {
+		t.Errorf("Stop with a spool: %v; what is left stays there", err)
+	}
+}
+
+func put(t *testing.T, in *Ingest, from, to int) (all []int) {
+	t.Helper()
+	for n := from; n < to; n++ {
+		if !in.PutClick(uint64(n), testClick(n, time.Now())) {
+			t.Fatalf("click %d was refused", n)
+		}
+		all = append(all, n)
+	}
+	return all
+}
+
+func spoolIn(dir string) func(*Config) { return func(c *Config) { c.Spool = dir } }
+
+// What could not be delivered before a stop is delivered by the next start, once, conversions too, and batch numbers go
+// on under the same identity.
+func TestSpoolGoesOn(t *testing.T) {
+	db := chtest.New(t)
+	dir := t.TempDir()
+	in, _ := testIngest(t, db.DSN(engine.Edge), spoolIn(dir))
+	all := put(t, in, 0, 100)
+	stopIngest(t, in)
+
+	in, reg := testIngest(t, unreachable, spoolIn(dir))
+	all = append(all, put(t, in, 100, 250)...)
+	if !in.PutConversion(&Conversion{Received: time.Now().UnixMilli(), Millis: time.Now().UnixMilli(), ClickID: "c", Event: "sale", TxID: "T-1"}) {
+		t.Fatal("conversion refused")
+	}
+	abandonIngest(t, in)
+	if waiting := metricValue(t, reg, "carom_clicks_waiting"); waiting != 150 {
+		t.Errorf("carom_clicks_waiting is %v after the stop, want 150", waiting)
+	}
+	if dropped := metricValue(t, reg, "carom_clicks_dropped_total"); dropped != 0 {
+		t.Errorf("%v clicks are counted as dropped; they are in the spool", dropped)
+	}
+
+	in, reg = testIngest(t, db.DSN(engine.Edge), spoolIn(dir))
+	newest := testClick(0, time.Now()).Millis
+	if high := in.HighWater(); high > newest || high < newest-60_000 {
+		t.Errorf("HighWater is %d, the clicks are of %d", high, newest)
+	}
+	all = append(all, put(t, in, 250, 300)...)
+	stopIngest(t, in)
+	checkOnce(t, db, all, 0)
+	if n := count(t, db, "SELECT count() FROM conversions"); n != 1 {
+		t.Errorf("%d conversions, want 1", n)
+	}
+	if n := count(t, db, "SELECT uniqExact(substring(batch_id, 1, 16)) FROM clicks"); n != 1 {
+		t.Errorf("batches of %d spools, want 1", n)
+	}
+	if accepted := metricValue(t, reg, "carom_clicks_accepted_total"); accepted != 200 {
+		t.Errorf("carom_clicks_accepted_total is %v, want the 150 left and 50 new", accepted)
+	}
+}
+
+// deafProxy forwards to ClickHouse and, while deaf, cuts the connection where the answer to an insert would come back: the
+// rows are stored and nobody says so.
+type deafProxy struct {
+	addr string
+	deaf atomic.Bool
+	cuts atomic.Int64
+}
+
+// insertQuery is how an insert of clicks begins on the wire.
+var insertQuery = []byte(`INSERT INTO "clicks"`)
+
+func newDeafProxy(t *testing.T, server string) *deafProxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &deafProxy{addr: l.Addr().String()}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go p.serve(client, server)
+		}
+	}()
+	return p
+}
+
+func (p *deafProxy) serve(client net.Conn, server string) {
+	defer client.Close()
+	upstream, err := net.Dial("tcp", server)
+	if err != nil {
+		return
+	}
+	defer upstream.Close()
+	var inserting atomic.Bool
+	go func() {
+		defer upstream.Close()
+		buf := make([]byte, 1<<20)
+		for {
+			n, err := client.Read(buf)
+			if bytes.Contains(buf[:n], insertQuery) {
+				inserting.Store(true)
+			}
+			if _, werr := upstream.Write(buf[:n]); err != nil || werr != nil {
+				return
+			}
+		}
+	}()
+	buf := make([]byte, 64<<10)
+	answers := 0
+	for {
+		n, err := upstream.Read(buf)
+		if inserting.Load() {
+			answers++ // the first are the table's columns
+		}
+		if err != nil {
+			return
+		}
+		if p.deaf.Load() && answers > 1 && bytes.HasSuffix(buf[:n], endOfStream) {
+			p.cuts.Add(1)
+			return
+		}
+		if _, err := client.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// endOfStream is the last packet of an answer of the native protocol.
+var endOfStream = []byte{5}
+
+// viaProxy is a DSN with another address.
+func viaProxy(dsn, from, to string) string { return strings.Replace(dsn, from, to, 1) }
+
+// The answer to an insert is lost after the commit, again and again: the rows are stored once.
+func TestAnswerLost(t *testing.T) {
+	db := chtest.New(t)
+	proxy := newDeafProxy(t, db.Addr)
+	proxy.deaf.Store(true)
+	in, _ := testIngest(t, viaProxy(db.DSN(engine.Edge), db.Addr, proxy.addr), spoolIn(t.TempDir()))
+	all := put(t, in, 0, 200)
+	waitUntil(t, "two answers to be lost", func() bool { return proxy.cuts.Load() >= 2 })
+	proxy.deaf.Store(false)
+	stopIngest(t, in)
+	checkOnce(t, db, all, 0)
+}
+
+func waitUntil(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for range 1500 {
+		if done() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("waited 15 s for %s", what)
+}
+
+// rememberTen makes the tables of clicks forget a token after ten later inserts.
+func rememberTen(t *testing.T, db *chtest.DB) {
+	t.Helper()
+	for _, table := range []string{
+		"clicks", "clicks_by_influencer_daily", "clicks_by_utm_hourly", "clicks_by_geo_daily", "clicks_by_device_daily", "clicks_by_batch",
+	} {
+		if err := db.Conn.Exec(t.Context(), "ALTER TABLE "+table+" MODIFY SETTING non_replicated_deduplication_window = 10"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// overflow makes ClickHouse forget: other writers insert more batches than it remembers.
+func overflow(t *testing.T, db *chtest.DB) (others int) {
+	t.Helper()
+	in, _ := testIngest(t, db.DSN(engine.Edge), func(c *Config) { c.BatchRows, c.BatchAge = 10, time.Millisecond })
+	for i := range 25 {
+		put(t, in, 1_000_000+10*i, 1_000_010+10*i)
+		time.Sleep(5 * time.Millisecond)
+	}
+	stopIngest(t, in)
+	return 250
+}
+
+// lostAndForgotten has a batch stored, its answer lost, and its token forgotten before the node, started again, sends it
+// again. change may weaken the node.
+func lostAndForgotten(t *testing.T, change func(*Ingest)) (db *chtest.DB, all []int) {
+	t.Helper()
+	db = chtest.New(t)
+	rememberTen(t, db)
+	proxy := newDeafProxy(t, db.Addr)
+	proxy.deaf.Store(true)
+	dir := t.TempDir()
+	config := func(c *Config) { c.Spool, c.DedupWindow = dir, 10 }
+	in, _ := testIngest(t, viaProxy(db.DSN(engine.Edge), db.Addr, proxy.addr), config)
+	all = put(t, in, 0, 50)
+	waitUntil(t, "an answer to be lost", func() bool { return proxy.cuts.Load() >= 1 })
+	abandonIngest(t, in)
+	n := overflow(t, db)
+	for i := range n {
+		all = append(all, 1_000_000+i)
+	}
+	in = newTestIngest(t, db.DSN(engine.Edge), config)
+	change(in)
+	in.Start()
+	stopIngest(t, in)
+	return db, all
+}
+
+func TestDeduplicationWindowOverflown(t *testing.T) {
+	db, all := lostAndForgotten(t, func(*Ingest) {})
+	checkOnce(t, db, all, 0)
+}
+
+// The tests of this file would notice: without looking, or without the token, the same accidents double clicks.
+func TestOracle(t *testing.T) {
+	t.Run("token trusted beyond the window", func(t *testing.T) {
+		db, all := lostAndForgotten(t, func(in *Ingest) { in.clickFlusher.config.DedupWindow = 1 << 30 })
+		if n := count(t, db, "SELECT count() FROM clicks"); n == uint64(len(all)) {
+			t.Errorf("%d rows: a batch sent again after its token was forgotten was not stored twice", n)
+		}
+	})
+	t.Run("no token", func(t *testing.T) {
+		db := chtest.New(t)
+		proxy := newDeafProxy(t, db.Addr)
+		proxy.deaf.Store(true)
+		in := newTestIngest(t, viaProxy(db.DSN(engine.Edge), db.Addr, proxy.addr), spoolIn(t.TempDir()))
+		in.clickFlusher.token = func(*part) string { return newSpoolID() }
+		in.Start()
+		all := put(t, in, 0, 50)
+		waitUntil(t, "an answer to be lost", func() bool { return proxy.cuts.Load() >= 1 })
+		proxy.deaf.Store(false)
+		stopIngest(t, in)
+		if n := count(t, db, "SELECT count() FROM clicks"); n == uint64(len(all)) {
+			t.Errorf("%d rows: a batch sent again under another token was not stored twice", n)
+		}
+	})
+}
+
+// newTestIngest makes an ingest as testIngest does and does not start it.
+func newTestIngest(t *testing.T, dsn string, change func(*Config)) *Ingest {
+	t.Helper()
+	in, err := tryIngest(t, dsn, prometheus.NewRegistry(), change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+func tryIngest(t *testing.T, dsn string, reg *prometheus.Registry, change func(*Config)) (*Ingest, error) {
+	t.Helper()
+	places, err := geo.New(geo.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Default()
+	c.ClickHouse, c.Node, c.BatchAge = dsn, 7, 50*time.Millisecond
+	change(&c)
+	return New(c, places, reg, slog.New(slog.NewTextHandler(t.Output(), nil)))
+}
+
+// A spool that is in use, was copied, or belongs to another node is refused with words that help.
+func TestSpoolRefused(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "spool")
+	in := newTestIngest(t, unreachable, spoolIn(dir))
+	in.Start()
+	if _, err := tryIngest(t, unreachable, prometheus.NewRegistry(), spoolIn(dir)); !errors.Is(err, ErrSpool) || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("a spool in use: %v", err)
+	}
+	abandonIngest(t, in)
+	if _, err := tryIngest(t, unreachable, prometheus.NewRegistry(), func(c *Config) { c.Spool, c.Node = dir, 8 }); !errors.Is(err, ErrSpool) ||
+		!strings.Contains(err.Error(), "belongs to node 7") {
+		t.Errorf("a spool of another node: %v", err)
+	}
+	if out, err := exec.Command("cp", "-a", dir, dir+".copy").CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	if _, err := tryIngest(t, unreachable, prometheus.NewRegistry(), spoolIn(dir+".copy")); !errors.Is(err, ErrSpool) ||
+		!strings.Contains(err.Error(), "is a copy") {
+		t.Errorf("a copied spool: %v", err)
+	}
+	if err := os.Rename(dir, dir+".moved"); err != nil {
+		t.Fatal(err)
+	}
+	in = newTestIngest(t, unreachable, spoolIn(dir+".moved"))
+	in.Start()
+	abandonIngest(t, in)
+}
+
+// Where the spool cannot be made, the node serves from memory and says so.
+func TestSpoolDegraded(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db := chtest.New(t)
+	reg := prometheus.NewRegistry()
+	in, err := tryIngest(t, db.DSN(engine.Edge), reg, spoolIn(filepath.Join(file, "spool")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := metricValue(t, reg, "carom_spool_degraded"); v != 1 {
+		t.Errorf("carom_spool_degraded = %v, want 1", v)
+	}
+	in.Start()
+	put(t, in, 0, 10)
+	stopIngest(t, in)
+	if n := count(t, db, "SELECT count() FROM clicks"); n != 10 {
+		t.Errorf("%d rows, want 10", n)
+	}
+}
+
+// Frozen bytes are what a typed block sends, a state is read back as it was written, and a damaged one is refused.
+func TestState(t *testing.T) {
+	dir := t.TempDir()
+	j, err := openJournal(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UnixMilli()
+	p := &part{rows: conversionTable{7}.newRows(), hours: map[int64]uint64{}}
+	(&batchNamer{spool: newSpoolID()}).begin(p, weekOf(now))
+	r, err := ring.New(Default().ConversionRing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	(&Conversion{Received: now, Millis: now, ClickID: "c", Event: "sale", TxID: "T-1", Currency: "EUR"}).Put(r, 0)
+	r.Read(1, func(record []byte) {
+		if err := p.append(record, now); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := j.freeze(&flight{parts: []*part{p}, rows: 1}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := loadState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fl := (&journal{dir: dir, state: s}).recovered()
+	if len(fl.parts) != 1 || fl.parts[0].token() != p.token() || fl.rows != 1 || fl.parts[0].week != p.week {
+		t.Errorf("recovered %+v, frozen %+v", fl.parts[0], p)
+	}
+	for i, c := range fl.parts[0].block().columns {
+		want := p.frozen.columns[i]
+		if c.Name != want.Name || !bytes.Equal(c.Data.(frozenColumn).bytes, want.Data.(frozenColumn).bytes) || c.Data.Type() != want.Data.Type() {
+			t.Errorf("column %d: %s differs from %s", i, c.Name, want.Name)
+		}
+	}
+	whole, err := os.ReadFile(filepath.Join(dir, stateFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range whole {
+		damaged := bytes.Clone(whole)
+		damaged[at] ^= 0xff
+		if _, err := parseState(damaged); !errors.Is(err, errState) {
+			t.Fatalf("byte %d flipped: %v, want errState", at, err)
+		}
+		if _, err := parseState(whole[:at]); !errors.Is(err, errState) {
+			t.Fatalf("cut to %d bytes: %v, want errState", at, err)
+		}
+	}
+}
+
+func FuzzState(f *testing.F) {
+	f.Add([]byte(`{"parts":[{"rows":1,"columns":[{"name":"a","type":"UInt8","bytes":1}]}]}`), []byte{1})
+	f.Fuzz(func(t *testing.T, text, data []byte) {
+		dir := t.TempDir()
+		if err := replaceFile(filepath.Join(dir, stateFile), stateBytes(text, data)...); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := loadState(dir); err != nil && !errors.Is(err, errState) {
+			t.Fatal(err)
+		}
+	})
+}
