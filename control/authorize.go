@@ -26,14 +26,12 @@ func (e retryError) Unwrap() error { return ErrTooManyTries }
 func (e retryError) seconds() int  { return int(math.Ceil(e.wait.Seconds())) }
 
 // Authorize reads the bearer token of a request and says what it may do and see. The error is ErrUnauthorized,
-// ErrTooManyTries, or ErrForbidden for a token whose role does not include role.
+// ErrTooManyTries for a wrong token after too many others, or ErrForbidden for a token whose role does not include role.
+// A valid token never waits, whatever others have sent from the same address.
 func (c *Control) Authorize(r *http.Request, role Role) (Scope, error) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return Scope{}, fmt.Errorf("address of the client %q: %w", r.RemoteAddr, err)
-	}
-	if wait := c.logins.wait(peer.Addr()); wait > 0 {
-		return Scope{}, retryError{wait}
 	}
 	token, sent := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !sent {
@@ -42,6 +40,9 @@ func (c *Control) Authorize(r *http.Request, role Role) (Scope, error) {
 	cat := c.catalog.Load()
 	row, ok := cat.bearer(token)
 	if !ok {
+		if wait := c.logins.wait(peer.Addr()); wait > 0 {
+			return Scope{}, retryError{wait}
+		}
 		c.logins.fail(peer.Addr())
 		return Scope{}, ErrUnauthorized
 	}
