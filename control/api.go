@@ -33,7 +33,7 @@ func (c *Control) API(mux *http.ServeMux) huma.API {
 	config.Security = []map[string][]string{{"bearer": {}}}
 	config.RejectUnknownQueryParameters = true // a misspelt filter must not show everything
 	api := humago.NewWithPrefix(mux, apiPrefix, config)
-	api.UseMiddleware(c.authorizeOperation(api))
+	api.UseMiddleware(c.authorizeOperation(api), c.wholeQuery(api))
 	c.registerImport(api)
 	c.registerLinks(api)
 	c.registerKeys(api)
@@ -82,7 +82,9 @@ func operation(id, method, path string, role Role, summary string) huma.Operatio
 	return huma.Operation{
 		OperationID: id, Method: method, Path: path, Summary: summary,
 		Metadata: map[string]any{RoleKey: role},
-		Errors:   []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests},
+		Errors: []int{
+			http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests,
+		},
 	}
 }
 

@@ -38,6 +38,10 @@ func (l layout) readHeader(names []string, err error) (*header, error) {
 
 	h := &header{l, make(map[string]int, len(names))}
 	for i, name := range names {
+		if len(name) > maxNameQuote { // no column's, and too long to compare with all of them
+			return nil, fmt.Errorf("%w: unknown column %q of %d bytes in %s; columns are %s",
+				ErrHeader, shortened(name, maxNameQuote), len(name), l.kind, strings.Join(l.columns, ", "))
+		}
 		if !slices.Contains(l.columns, name) {
 			return nil, fmt.Errorf("%w: unknown column %q in %s; did you mean %q? Columns are %s",
 				ErrHeader, name, l.kind, Nearest(name, l.columns), strings.Join(l.columns, ", "))
@@ -87,11 +91,16 @@ type Reject struct {
 const maxRejectValue = 200
 
 func (r record) reject(column, reason string) Reject {
-	value := r.cell(column)
-	if len(value) > maxRejectValue {
-		value = value[:maxRejectValue] + "…"
-	}
+	value := shortened(r.cell(column), maxRejectValue)
 	return Reject{r.line, column, reason, strings.ToValidUTF8(value, "�")}
+}
+
+// shortened is text, or its first most bytes where it is longer.
+func shortened(text string, most int) string {
+	if len(text) > most {
+		return text[:most] + "…"
+	}
+	return text
 }
 
 // records reads a file line by line.

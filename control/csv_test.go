@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,17 @@ func TestNearestColumn(t *testing.T) {
 	} {
 		if got := Nearest(name, l.columns); got != want {
 			t.Errorf("nearest to %q is %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestLongColumnIsRefusedShort(t *testing.T) {
+	l := layoutOf(t, "links")
+	for _, size := range []int{65, 1 << 20} {
+		_, err := l.readHeader([]string{"link", strings.Repeat("x", size)}, nil)
+		quoted := `"` + strings.Repeat("x", 64) + `…" of ` + strconv.Itoa(size) + " bytes"
+		if !errors.Is(err, ErrHeader) || !strings.Contains(err.Error(), quoted) || len(err.Error()) > 1000 {
+			t.Errorf("a name of %d bytes: error %.1000v", size, err)
 		}
 	}
 }
