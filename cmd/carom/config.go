@@ -97,14 +97,22 @@ func printConfig(w io.Writer, command *kong.Context) error {
 	return err
 }
 
-// dsnPassword is what stands between a user and the last @, also where the rest is no URL.
-var dsnPassword = regexp.MustCompile(`(://[^:/@]*:).*@`)
+// The places of a DSN's password, also where the rest is no URL.
+var (
+	// passwordParameter may hold an @, so it is masked first.
+	passwordParameter = regexp.MustCompile(`(?is)([?&;]password=)[^&]*`)
+	dsnScheme         = regexp.MustCompile(`(?i)^[a-z][a-z0-9+.-]*://`)
+	// userPassword is what stands between a user and the last @.
+	userPassword = regexp.MustCompile(`(?s)^([^:/@]*:).*@`)
+)
 
-// masked hides the password of a DSN.
+// masked hides the passwords of a DSN.
 func masked(value any) any {
 	switch v := value.(type) {
 	case string:
-		return dsnPassword.ReplaceAllString(v, "${1}***@")
+		v = passwordParameter.ReplaceAllString(v, "${1}***")
+		scheme := dsnScheme.FindString(v)
+		return scheme + userPassword.ReplaceAllString(v[len(scheme):], "${1}***@")
 	case fmt.Stringer:
 		return v.String()
 	}

@@ -73,9 +73,15 @@ func TestPrintedConfigHidesPasswords(t *testing.T) {
 		{"control", "clickhouse://admin:hunter2@one:9000/carom", "clickhouse://admin:***@one:9000/carom"},
 		{"serve", "clickhouse://edge:hunter@2%@one:9000/carom", "clickhouse://edge:***@one:9000/carom"}, // not a URL
 		{"serve", "clickhouse://edge@one:9000/carom", "clickhouse://edge@one:9000/carom"},               // nothing to hide
+		{"serve", "clickhouse://one:9000/carom?username=edge&password=hunter2&secure=true", "clickhouse://one:9000/carom?username=edge&password=***&secure=true"},
+		{"serve", "clickhouse://one:9000/carom?password=hunter@2#3", "clickhouse://one:9000/carom?password=***"},
+		{"serve", "clickhouse://edge:hunter2@one:9000/carom?Password=hunter2", "clickhouse://edge:***@one:9000/carom?Password=***"},
+		{"serve", "edge:hunter2@one:9000/carom", "edge:***@one:9000/carom"},     // no scheme
+		{"serve", "edge:hun://ter@2@one:9000/carom", "edge:***@one:9000/carom"}, // nor here
+		{"serve", "one:9000/carom?password=hunter2", "one:9000/carom?password=***"},
 	}
 	for _, test := range tests {
-		args := configured(t, test.command, "clickhouse: "+test.dsn+"\n")
+		args := configured(t, test.command, "clickhouse: '"+test.dsn+"'\n")
 		if test.command == "serve" {
 			args = append(args, "--node=1")
 		}
