@@ -43,7 +43,7 @@ func Default() Config {
 
 const (
 	pollEvery = 5 * time.Millisecond // how long an idle flusher sleeps before it looks at the ring again
-	readChunk = 2_000                // records between two looks at what has been delivered
+	readChunk = 500                  // records between two looks at spare segments and at what has been delivered
 )
 
 // A Flusher moves the records of one ring into one table. One goroutine, the collector, reads the ring and fills

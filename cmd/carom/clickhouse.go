@@ -5,13 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"time"
 
 	"carom/deploy/engine"
 )
-
-// engineStopTimeout is how long the engine may take to put everything on disk; it needs a fraction of a second.
-const engineStopTimeout = 30 * time.Second
 
 // clickhouseCommand runs the embedded engine alone.
 type clickhouseCommand struct {
@@ -26,16 +22,17 @@ type enginePorts struct {
 	HTTPPort   int `name:"clickhouse-http-port" default:"8123" env:"CAROM_CLICKHOUSE_HTTP_PORT" help:"Port of the HTTP interface on 127.0.0.1, 0 for a free one."`
 }
 
-// Run returns when the context ends, after a clean stop, or when the engine dies.
+// Run returns when the context ends, after a clean stop, or when the engine cannot be kept running.
 func (c *clickhouseCommand) Run(ctx context.Context, log *slog.Logger, terminal *console) error {
 	assets, err := engine.Install(ctx, terminal.Err)
 	if err != nil {
 		return err
 	}
-	e, err := startEngine(ctx, assets, c.Data, c.enginePorts, log)
+	kept, err := startEngine(ctx, assets, c.Data, c.enginePorts, log)
 	if err != nil {
 		return err
 	}
+	e := kept.engine()
 	fmt.Fprintf(terminal.Out, `ClickHouse runs in %s
   native    %s
   http      %s (query page at /play)
@@ -44,25 +41,9 @@ Ctrl-C stops it.
 `, e.Dir(), e.Addr(), e.HTTPURL(), engine.Admin, engine.Edge, engine.Analyst, filepath.Join(e.Dir(), engine.UsersFile))
 
 	select {
-	case <-e.Done():
-		return e.Err()
+	case <-kept.done:
+		return kept.err
 	case <-ctx.Done():
-		return stopEngine(e)
+		return kept.stop()
 	}
-}
-
-// startEngine starts the installed engine in dir.
-func startEngine(ctx context.Context, assets engine.Assets, dir string, ports enginePorts, log *slog.Logger) (*engine.Engine, error) {
-	cfg, err := engine.Default(assets, dir)
-	if err != nil {
-		return nil, err
-	}
-	cfg.NativePort, cfg.HTTPPort, cfg.Log = ports.NativePort, ports.HTTPPort, log
-	return engine.Start(ctx, cfg)
-}
-
-func stopEngine(e *engine.Engine) error {
-	ctx, cancel := context.WithTimeout(context.Background(), engineStopTimeout)
-	defer cancel()
-	return e.Stop(ctx)
 }

@@ -67,11 +67,12 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 	if err != nil {
 		return err
 	}
-	db, err := startEngine(ctx, assets, filepath.Join(c.Data, "clickhouse"), c.enginePorts, log)
+	kept, err := startEngine(ctx, assets, filepath.Join(c.Data, "clickhouse"), c.enginePorts, log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stopEngine(db)) }()
+	defer func() { err = errors.Join(err, kept.stop()) }()
+	db := kept.engine() // a later one has the same addresses and passwords
 	if _, err := schema.Apply(ctx, schema.Files, db.DSN(engine.Admin), nil); err != nil {
 		return err
 	}
@@ -125,8 +126,8 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 		return err
 	}
 	select {
-	case <-db.Done():
-		return fmt.Errorf("the ClickHouse engine ended: %w", db.Err())
+	case <-kept.done:
+		return nil // kept.stop says why
 	case <-ctx.Done():
 		fmt.Fprintln(terminal.Err, "stopping: answering what is under way, delivering clicks")
 		return nil

@@ -1,6 +1,10 @@
 package ring
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"carom/ingest/huge"
+)
 
 // An extent is the bytes of one segment and where they live.
 type extent struct {
@@ -23,7 +27,8 @@ type store interface {
 	close() error
 }
 
-// memory keeps segments on the heap; the garbage collector is the reclamation scheme.
+// memory keeps segments outside the heap, in huge pages. A late producer holds a closed segment, which it cannot reserve in,
+// so nobody writes to bytes that were given back.
 type memory struct {
 	config Config
 	free   [][]byte // buffers of released segments, zeroed
@@ -40,11 +45,12 @@ func (m *memory) take(int, uint32) (extent, bool) {
 		return extent{}, false
 	}
 	m.made++
-	return extent{buf: make([]byte, m.config.SegmentBytes)}, true
+	return extent{buf: huge.Bytes(m.config.SegmentBytes)}, true
 }
 
 func (m *memory) give(x extent) {
 	if len(m.free) >= 2*m.config.Lanes { // after a long outage, memory goes back
+		huge.Free(x.buf)
 		m.made--
 		return
 	}

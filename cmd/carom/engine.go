@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"carom/deploy/engine"
+)
+
+const (
+	// engineStopTimeout is how long the engine may take to put everything on disk; it needs a fraction of a second.
+	engineStopTimeout = 30 * time.Second
+
+	// An engine that ends more often than this is not started again.
+	restartsMost = 10
+	restartsSpan = time.Minute
+)
+
+// A keptEngine is an engine that is started again, on the same ports, when it dies. The embedded build aborts on
+// an uncaught exception when a client breaks off in the middle of a native handshake (seen with 26.7.3); clicks wait in the
+// spool meanwhile.
+type keptEngine struct {
+	config  engine.Config
+	log     *slog.Logger
+	current atomic.Pointer[engine.Engine] // replaced by keep
+	cancel  context.CancelFunc
+	done    chan struct{} // closed when no engine runs any more
+	err     error         // why, unless stop was called; set before done is closed
+}
+
+// startEngine starts the installed engine in dir and keeps it running until stop.
+func startEngine(ctx context.Context, assets engine.Assets, dir string, ports enginePorts, log *slog.Logger) (*keptEngine, error) {
+	config, err := engine.Default(assets, dir)
+	if err != nil {
+		return nil, err
+	}
+	config.NativePort, config.HTTPPort, config.Log = ports.NativePort, ports.HTTPPort, log
+	first, err := engine.Start(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	k := &keptEngine{config: config, log: log, done: make(chan struct{})}
+	if k.config.NativePort, k.config.HTTPPort, err = portsOf(first); err != nil {
+		return nil, err
+	}
+	k.current.Store(first)
+	keep, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	k.cancel = cancel
+	go k.keep(keep)
+	return k, nil
+}
+
+// portsOf are the ports that the engine took where it was left the choice.
+func portsOf(e *engine.Engine) (native, http int, err error) {
+	_, port, err := net.SplitHostPort(e.Addr())
+	if err != nil {
+		return 0, 0, fmt.Errorf("address of the engine: %w", err)
+	}
+	address, err := url.Parse(e.HTTPURL())
+	if err != nil {
+		return 0, 0, fmt.Errorf("address of the engine: %w", err)
+	}
+	if native, err = strconv.Atoi(port); err != nil {
+		return 0, 0, fmt.Errorf("address of the engine: %w", err)
+	}
+	http, err = strconv.Atoi(address.Port())
+	return native, http, err
+}
+
+// keep starts the engine again whenever it has died.
+func (k *keptEngine) keep(ctx context.Context) {
+	defer close(k.done)
+	var deaths []time.Time
+	for {
+		e := k.current.Load()
+		select {
+		case <-ctx.Done():
+			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), engineStopTimeout)
+			defer cancel()
+			k.err = e.Stop(stop)
+			return
+		case <-e.Done():
+		}
+		now := time.Now()
+		deaths = append(deaths, now)
+		if n := len(deaths); n > restartsMost && now.Sub(deaths[n-1-restartsMost]) < restartsSpan {
+			k.err = fmt.Errorf("the ClickHouse engine ended %d times within %v: %w", restartsMost+1, restartsSpan, e.Err())
+			return
+		}
+		k.log.Error("the ClickHouse engine ended and is started again", "error", e.Err())
+		next, err := engine.Start(ctx, k.config)
+		if err != nil {
+			if ctx.Err() == nil {
+				k.err = fmt.Errorf("the ClickHouse engine ended and could not be started again: %w", err)
+			}
+			return
+		}
+		k.current.Store(next)
+	}
+}
+
+func (k *keptEngine) engine() *engine.Engine { return k.current.Load() }
+
+// stop ends the engine in order, or returns why it has ended already.
+func (k *keptEngine) stop() error {
+	k.cancel()
+	<-k.done
+	return k.err
+}
