@@ -150,6 +150,21 @@ func TestDescriptorsRunOut(t *testing.T) {
 	}
 }
 
+// More connections than there can be descriptors are not tried, and the log says so.
+func TestConnectionsFitDescriptors(t *testing.T) {
+	nofile, err := maxDescriptors()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := newEdge(t, func(c *Config) { c.MaxConns = int(nofile) })
+	if got, want := e.server.http.Concurrency, connLimit(int(nofile), nofile); got != want || got >= int(nofile) {
+		t.Errorf("%d connections at once of %d descriptors, want %d", got, nofile, want)
+	}
+	if log := e.log.String(); strings.Count(log, "fewer connections") != 1 || !strings.Contains(log, fmt.Sprintf("connections=%d", e.server.http.Concurrency)) {
+		t.Errorf("the log says %q", log)
+	}
+}
+
 func TestConnectionFlood(t *testing.T) {
 	const most = 8
 	e := newEdge(t, func(c *Config) { c.MaxConns = most })

@@ -149,6 +149,7 @@ func newEdge(t testing.TB, options ...func(*Config)) *edge {
 	e := &edge{clickSink: &clickSink{}, registry: prometheus.NewRegistry(), builder: edgeBuilder(t), log: &strings.Builder{}}
 	c := Default()
 	c.Listen, c.Node = "127.0.0.1:0", 9
+	c.MaxConns = 512 // which fits any usual limit of open files: nothing to warn of
 	for _, change := range options {
 		change(&c)
 	}

@@ -26,7 +26,7 @@ type Config struct {
 	ReadTimeout  time.Duration // for a whole request: a slower client is cut off
 	WriteTimeout time.Duration
 	IdleTimeout  time.Duration // between requests of a connection
-	MaxConns     int           // connections at once; further ones are answered 503
+	MaxConns     int           // connections at once; further ones are answered 503; Start may allow fewer, see connLimit
 	HeaderBytes  int           // longest request line and headers together; longer ones are answered 431
 	BodyBytes    int           // longest body, for postbacks
 	Linger       time.Duration // how long a stopping server goes on, closing each connection with its answer; see Stop
@@ -94,7 +94,6 @@ func NewServer(c Config, sink Sink, reg prometheus.Registerer, log *slog.Logger)
 		ReadTimeout:                  c.ReadTimeout,
 		WriteTimeout:                 c.WriteTimeout,
 		IdleTimeout:                  c.IdleTimeout,
-		Concurrency:                  c.MaxConns,
 		ReadBufferSize:               c.HeaderBytes,
 		MaxRequestBodySize:           c.BodyBytes,
 		DisablePreParseMultipartForm: true,
@@ -130,8 +129,18 @@ func (s *Server) Table() *Table { return s.table.Load() }
 // called before Start, with the newest moment that an earlier process gave out.
 func (s *Server) RaiseClock(unixMillis int64) { s.clock.raise(unixMillis) }
 
-// Start listens and serves. An address that cannot be bound is the only error.
+// Start listens and serves, as many connections as the process has descriptors for. The error is that of binding the
+// address, or of asking for the limit of open files.
 func (s *Server) Start() error {
+	nofile, err := maxDescriptors()
+	if err != nil {
+		return err
+	}
+	s.http.Concurrency = connLimit(s.config.MaxConns, nofile)
+	if s.http.Concurrency < s.config.MaxConns {
+		s.log.Warn("fewer connections than configured: raise the limit of open files (ulimit -n, LimitNOFILE)",
+			"open_files", nofile, "configured", s.config.MaxConns, "connections", s.http.Concurrency)
+	}
 	l, err := net.Listen("tcp", s.config.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for redirects on %s: %w", s.config.Listen, err)
