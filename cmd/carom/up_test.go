@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -103,19 +104,42 @@ func TestUp(t *testing.T) {
 		t.Errorf("the second start prints other links (-first +second):\n%s", diff)
 	}
 	for _, link := range links {
-		expectClick(t, second, link)
+		tap(t, second, link)
 	}
 
+	// Killed the moment after its answers, it has everything in the spool.
 	second.kill()
-	third := startUp(t, dir)
+	native := freePort(t)
+	_, nativePort, _ := strings.Cut(native, ":")
+	third := startUp(t, dir, "--clickhouse-native-port="+nativePort)
 	for _, link := range links {
-		expectClick(t, third, link)
-	}
-	if got := third.count("SELECT uniq(click_id) FROM clicks WHERE click_id IN ?", ids); got != uint64(len(ids)) {
-		t.Errorf("%d clicks of %d after a kill", got, len(ids))
+		tap(t, third, link)
 	}
 	if got := third.count("SELECT toUInt64(count() - uniq(link_id)) FROM links FINAL"); got != 0 {
 		t.Errorf("%d links are there twice", got)
+	}
+
+	// A handshake that breaks off ends the embedded engine. Another one takes its place.
+	conn, err := net.Dial("tcp", native)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Write([]byte("hello\n")); err != nil {
+		t.Error(err)
+	}
+	conn.Close()
+	third.await(&third.errOut, "is started again")
+	for _, link := range links {
+		tap(t, third, link)
+	}
+	if code := third.interrupt(); code != exitDone {
+		t.Errorf("Ctrl-C: exit code %d", code)
+	}
+
+	fourth := startUp(t, dir)
+	all, known = fourth.count("SELECT count() FROM clicks"), fourth.count("SELECT uniq(click_id) FROM clicks WHERE click_id IN ?", ids)
+	if want := uint64(len(ids)); all != want || known != want {
+		t.Errorf("%d clicks after a kill and an engine's death, %d of them sent, want %d", all, known, want)
 	}
 }
 
