@@ -20,20 +20,22 @@ import (
 
 // A bench is everything that runs: the engine, the three servers, the generators.
 type bench struct {
-	options options
-	cpus    cpus
-	dir     string // everything that is written, removed at the end
-	engine  *engine.Engine
-	conn    driver.Conn
-	world   *world
-	streams []*stream
-	wrk     *wrk
-	bare    *process
-	nginx   *process
-	carom   *caromNode
-	ceiling *ceiling
-	result  result
-	clicks  uint64 // that Carom has answered
+	options   options
+	cpus      cpus
+	dir       string // everything that is written, removed at the end
+	program   string // carom
+	countryDB string
+	engine    *engine.Engine
+	conn      driver.Conn
+	world     *world
+	streams   []*stream
+	wrk       *wrk
+	bare      *process
+	nginx     *process
+	carom     *caromNode
+	ceiling   *ceiling
+	result    result
+	clicks    uint64 // that Carom has answered
 }
 
 // newBench starts everything. What was started is stopped when it fails.
@@ -53,15 +55,14 @@ func newBench(ctx context.Context, o options) (_ *bench, err error) {
 	if b.wrk, err = newWrk(b.dir, o.Conns); err != nil {
 		return nil, err
 	}
-	program, err := buildCarom(ctx, b.dir) // before pinning: it takes two CPUs
+	b.program, err = buildCarom(ctx, b.dir) // before pinning: it takes two CPUs
 	if err != nil {
 		return nil, err
 	}
 	if err := pinSelf(b.cpus.load); err != nil {
 		return nil, err
 	}
-	assets, err := b.startEngine(ctx)
-	if err != nil {
+	if err := b.startEngine(ctx); err != nil {
 		return nil, err
 	}
 	if b.world, err = newWorld(ctx, b.conn, b.dir, o.Links); err != nil {
@@ -70,33 +71,34 @@ func newBench(ctx context.Context, o options) (_ *bench, err error) {
 	if err := b.makeStreams(); err != nil {
 		return nil, err
 	}
-	return b, b.startServers(ctx, program, assets.CountryDB)
+	return b, nil
 }
 
-func (b *bench) startEngine(ctx context.Context) (engine.Assets, error) {
+func (b *bench) startEngine(ctx context.Context) error {
 	assets, err := engine.Install(ctx, os.Stderr)
 	if err != nil {
-		return assets, err
+		return err
 	}
 	config, err := engine.Default(assets, filepath.Join(b.dir, "clickhouse"))
 	if err != nil {
-		return assets, err
+		return err
 	}
 	config.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	if b.engine, err = engine.Start(ctx, config); err != nil {
-		return assets, err
+		return err
 	}
 	dsn := b.engine.DSN(engine.Admin)
 	if _, err := schema.Apply(ctx, schema.Files, dsn, nil); err != nil {
-		return assets, err
+		return err
 	}
 	o, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
-		return assets, err
+		return err
 	}
 	b.conn, err = clickhouse.Open(o)
+	b.countryDB = assets.CountryDB
 	b.ceiling = &ceiling{conn: b.conn, pid: b.engine.Pid(), rows: b.options.BatchRows}
-	return assets, err
+	return err
 }
 
 func (b *bench) makeStreams() error {
@@ -119,13 +121,16 @@ func (b *bench) makeStreams() error {
 	return nil
 }
 
-// startServers starts Carom, sees what it answers, and starts the others to answer alike.
-func (b *bench) startServers(ctx context.Context, program, countryDB string) (err error) {
-	b.carom, err = startCarom(ctx, b.cpus.server, program, b.world, caromConfig{
-		dsn: b.engine.DSN(engine.Edge), countryDB: countryDB, batchRows: b.options.BatchRows,
-		bufferBytes: b.bufferBytes(), direct: b.options.Direct,
+func (b *bench) startNode(ctx context.Context, bufferBytes int, keepMemory bool) (*caromNode, error) {
+	return startCarom(ctx, b.cpus.server, b.program, b.world, caromConfig{
+		dsn: b.engine.DSN(engine.Edge), countryDB: b.countryDB, batchRows: b.options.BatchRows,
+		bufferBytes: bufferBytes, keepMemory: keepMemory, direct: b.options.Direct,
 	})
-	if err != nil {
+}
+
+// startServers starts Carom, sees what it answers, and starts the others to answer alike.
+func (b *bench) startServers(ctx context.Context) (err error) {
+	if b.carom, err = b.startNode(ctx, b.bufferBytes(), true); err != nil {
 		return err
 	}
 	if b.nginx, err = startNginx(ctx, b.cpus.server, filepath.Join(b.dir, "nginx"), b.world); err != nil {
@@ -233,6 +238,12 @@ func (b *bench) run(ctx context.Context) error {
 		}
 	}()
 	err := b.memory(ctx)
+	if err == nil {
+		err = b.startServers(ctx)
+	}
+	if err == nil {
+		err = b.touchBuffer(ctx)
+	}
 	for round := 0; err == nil && round < b.options.Rounds; round++ {
 		err = b.round(ctx, round)
 	}

@@ -34,6 +34,7 @@ type caromConfig struct {
 	batchRows   int
 	bufferBytes int
 	direct      bool // no proxy in front
+	keepMemory  bool // what was used once stays the process's own
 }
 
 // buildCarom builds the production binary, without the engine.
@@ -64,6 +65,9 @@ func startCarom(ctx context.Context, cpu int, program string, w *world, c caromC
 		cmd.Args = append(cmd.Args, "--trusted-proxies", "127.0.0.1")
 	}
 	cmd.Env = append(os.Environ(), "CAROM_CLICKHOUSE="+c.dsn) // it holds a password
+	if c.keepMemory {
+		cmd.Env = append(cmd.Env, "GODEBUG=madvdontneed=0")
+	}
 	p, err := startProcess(ctx, "carom", public, cpu, cmd)
 	if err != nil {
 		return nil, err
@@ -128,6 +132,15 @@ func get(ctx context.Context, url string) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("GET %s: %s", url, response.Status)
 	}
 	return response.Body, nil
+}
+
+// collect frees what the node no longer uses.
+func (n *caromNode) collect(ctx context.Context) error {
+	body, err := get(ctx, n.admin+"/debug/pprof/heap?gc=1")
+	if err != nil {
+		return err
+	}
+	return body.Close()
 }
 
 // saveProfile writes a CPU profile of a server's next seconds to a file.

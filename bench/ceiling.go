@@ -11,8 +11,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-// A ceiling is how fast the server takes rows that it makes itself, into the same tables with the same views and settings
-// as Carom's.
+// A ceiling is how fast the server takes rows that it makes itself, into the same tables with the same views and the
+// settings of Carom's inserts (ingest/clickhouse.go).
 type ceiling struct {
 	conn     driver.Conn
 	pid      int // of the engine
@@ -68,7 +68,7 @@ func (c *ceiling) measure(ctx context.Context, statement string) (flush, error) 
 		batch := fmt.Sprintf("ceiling-%d", c.inserted)
 		settings := clickhouse.Settings{
 			"async_insert": 0, "insert_deduplicate": 1, "deduplicate_blocks_in_dependent_materialized_views": 1,
-			"materialized_views_ignore_errors": 0, "insert_deduplication_token": batch,
+			"materialized_views_ignore_errors": 0, "optimize_on_insert": 0, "insert_deduplication_token": batch,
 			// One block, as Carom sends it.
 			"max_block_size": c.rows, "min_insert_block_size_rows": c.rows, "max_insert_block_size": c.rows,
 		}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"carom/ingest"
 )
 
 // Names of what is measured, as people read them.
@@ -31,34 +33,55 @@ var (
 	writerNames = [...]string{writerCarom, writerMade, writerCopied}
 )
 
-// memory is what a fresh node needs: with its links only, then at the open loop's rate, then with all that the closed
-// loop asks for. The last two are peaks. It also warms everything up.
-func (b *bench) memory(ctx context.Context) (err error) {
-	if err := b.carom.wake(ctx); err != nil {
+// memory is what a fresh node with the default buffer needs: with its links only, then at the open loop's rate, then with
+// all that the closed loop asks for. The last two are peaks.
+func (b *bench) memory(ctx context.Context) error {
+	node, err := b.startNode(ctx, ingest.Default().Ring.BudgetBytes, false)
+	if err != nil {
 		return err
 	}
-	defer b.carom.pause()
+	defer node.stop()
 	s, m := b.streams[len(b.streams)-1], &b.result.Memory
-	pid := b.carom.cmd.Process.Pid
+	pid := node.cmd.Process.Pid
 	if m.Loaded, _, err = memoryOf(pid); err != nil {
 		return err
 	}
-	if _, err := b.openLoop(ctx, s, b.carom.process); err != nil {
+	if _, err := runOpen(ctx, node.addr, s, b.options.Conns, b.options.Rate, b.options.duration()); err != nil {
 		return err
 	}
 	if _, m.AtRate, err = memoryOf(pid); err != nil {
 		return err
 	}
-	l, err := b.wrk.run(ctx, b.carom.addr, s, b.options.duration())
-	if err != nil {
-		return err
-	}
-	b.clicks += l.requests
-	if _, err := b.carom.drain(ctx); err != nil {
+	if _, err := b.wrk.run(ctx, node.addr, s, b.options.duration()); err != nil {
 		return err
 	}
 	_, m.Flooded, err = memoryOf(pid)
 	return err
+}
+
+// touchBuffer lets as many clicks pile up as a round will. In service the buffer's memory is used again and again; here most
+// of it would be new to the process each time, and the kernel's zeroing of it would cost a request more than Carom does.
+func (b *bench) touchBuffer(ctx context.Context) error {
+	if err := b.carom.wake(ctx); err != nil {
+		return err
+	}
+	defer b.carom.pause()
+	b.pauseEngine()
+	defer b.resumeEngine()
+	s := b.streams[len(b.streams)-1]
+	if err := b.fillFlights(ctx, s); err != nil {
+		return err
+	}
+	l, err := b.wrk.run(ctx, b.carom.addr, s, 3*b.options.duration()/2)
+	if err != nil {
+		return err
+	}
+	b.clicks += l.requests
+	b.resumeEngine()
+	if _, err := b.carom.drain(ctx); err != nil {
+		return err
+	}
+	return b.carom.collect(ctx)
 }
 
 // round measures everything once, one target after the other.
@@ -105,9 +128,13 @@ func (b *bench) alone(ctx context.Context, round int, s *stream) error {
 	if err := b.aloneOn(ctx, round, s, targetAlone, b.carom.process); err != nil {
 		return err
 	}
-	return b.profiled(ctx, round, s, "flusher", b.carom.process, func() error {
+	err := b.profiled(ctx, round, s, "flusher", b.carom.process, func() error {
 		return b.flush(round, s, writerCarom, func() (flush, error) { return b.carom.drain(ctx) })
 	})
+	if err != nil {
+		return err
+	}
+	return b.carom.collect(ctx)
 }
 
 // aloneOn measures one server with the engine paused.

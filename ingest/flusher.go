@@ -173,11 +173,9 @@ func (f *Flusher) collect() {
 			if back != f.recovered {
 				spare = back
 			}
-			if !f.settle(back) {
-				stop = nil
-				break
+			if f.settle(back) {
+				continue
 			}
-			continue
 		case <-stop:
 			stop = nil
 			continue

@@ -66,7 +66,9 @@ func (l *ledger) touch(hour int64) {
 	if l.account.Hours == nil {
 		l.account.Hours = map[int64]ledgerHour{}
 	}
-	l.account.Hours[hour] = l.account.Hours[hour] // also of an hour of which nothing is known
+	if _, known := l.account.Hours[hour]; !known {
+		l.account.Hours[hour] = ledgerHour{}
+	}
 	l.changed[hour] = true
 }
 

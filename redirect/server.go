@@ -138,7 +138,7 @@ func (s *Server) Start() error {
 	}
 	s.http.Concurrency = connLimit(s.config.MaxConns, nofile)
 	if s.http.Concurrency < s.config.MaxConns {
-		s.log.Warn("fewer connections than configured: raise the limit of open files (ulimit -n, LimitNOFILE)",
+		s.log.Info("fewer connections than configured: raise the limit of open files (ulimit -n, LimitNOFILE)",
 			"open_files", nofile, "configured", s.config.MaxConns, "connections", s.http.Concurrency)
 	}
 	l, err := net.Listen("tcp", s.config.Listen)
