@@ -46,15 +46,18 @@ func (b *bench) memory(ctx context.Context) error {
 	if m.Loaded, _, err = memoryOf(pid); err != nil {
 		return err
 	}
-	if _, err := runOpen(ctx, node.addr, s, b.options.Conns, b.options.Rate, b.options.duration()); err != nil {
+	atRate, err := runOpen(ctx, node.addr, s, b.options.Conns, b.options.Rate, b.options.duration())
+	if err != nil {
 		return err
 	}
 	if _, m.AtRate, err = memoryOf(pid); err != nil {
 		return err
 	}
-	if _, err := b.wrk.run(ctx, node.addr, s, b.options.duration()); err != nil {
+	flood, err := b.wrk.run(ctx, node.addr, s, b.options.duration())
+	if err != nil {
 		return err
 	}
+	b.clicks += atRate.Answered + flood.requests
 	_, m.Flooded, err = memoryOf(pid)
 	return err
 }
@@ -182,8 +185,11 @@ func (b *bench) whole(ctx context.Context, round int, s *stream) error {
 
 // drive runs the closed loop on a target and then the open one.
 func (b *bench) drive(ctx context.Context, round int, s *stream, target string, p *process) error {
-	if err := b.closedLoop(ctx, round, s, target, p); err != nil || !b.options.wants("latency") {
-		return err
+	if err := b.closedLoop(ctx, round, s, target, p); err != nil {
+		return fmt.Errorf("measure %s: %w: %s", target, err, p.said)
+	}
+	if !b.options.wants("latency") {
+		return nil
 	}
 	w, err := b.watch()
 	if err != nil {

@@ -50,7 +50,11 @@ func (w *wrk) run(ctx context.Context, addr string, s *stream, d time.Duration) 
 	if err != nil {
 		return load{}, fmt.Errorf("drive %s with wrk: %w: %s", addr, errors.Join(err, ctx.Err()), bytes.TrimSpace(out))
 	}
-	return parseWrk(string(out))
+	l, err := parseWrk(string(out))
+	if err != nil {
+		err = fmt.Errorf("drive %s with wrk: %w", addr, err)
+	}
+	return l, err
 }
 
 // parseWrk reads the line that wrk.lua prints last.
@@ -58,10 +62,10 @@ func parseWrk(out string) (load, error) {
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	var r struct{ Requests, Microseconds, Refused, Failed uint64 }
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil {
-		return load{}, fmt.Errorf("read what wrk printed: %w: %s", err, out)
+		return load{}, fmt.Errorf("read what it printed: %w: %s", err, out)
 	}
 	if r.Requests == 0 || r.Refused+r.Failed > 0 {
-		return load{}, fmt.Errorf("wrk made %d requests, of which %d were refused and %d failed", r.Requests, r.Refused, r.Failed)
+		return load{}, fmt.Errorf("it made %d requests, of which %d were refused and %d failed", r.Requests, r.Refused, r.Failed)
 	}
 	return load{requests: r.Requests, took: time.Duration(r.Microseconds) * time.Microsecond}, nil
 }
