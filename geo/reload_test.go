@@ -31,6 +31,7 @@ func watched(t *testing.T, path string, test func(t *testing.T, db *DB, next fun
 		defer db.Stop()
 		edition := time.Now()
 		test(t, db, func(raw []byte) FileStats {
+			synctest.Wait() // a look that is due at this moment is over before the file changes
 			write(t, path, raw)
 			edition = edition.Add(time.Hour)
 			if err := os.Chtimes(path, edition, edition); err != nil {
