@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"text/tabwriter"
 
@@ -117,14 +118,14 @@ func (c *linksExportCommand) Run(ctx context.Context, terminal *console) error {
 	if c.Output == "" {
 		return client.Export(ctx, c.filter(), c.Format, terminal.Out)
 	}
-	return writeWhole(c.Output, func(w io.Writer) error {
+	return writeWhole(c.Output, 0o666, func(w io.Writer) error {
 		return client.Export(ctx, c.filter(), c.Format, w)
 	})
 }
 
-// writeWhole gives write a file that takes its name only when write has succeeded.
-func writeWhole(path string, write func(io.Writer) error) error {
-	file, err := os.Create(path + ".part")
+// writeWhole gives write a file, with the permissions of mode, that takes its name only when write has succeeded.
+func writeWhole(path string, mode fs.FileMode, write func(io.Writer) error) error {
+	file, err := os.OpenFile(path+".part", os.O_RDWR|os.O_CREATE|os.O_TRUNC, mode)
 	if err != nil {
 		return err
 	}

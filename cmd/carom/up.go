@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -160,10 +161,10 @@ func makeSecret(path string) ([]byte, error) {
 
 // writeOwn writes a file that only its owner can read, all of it or nothing.
 func writeOwn(path, text string) error {
-	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+	return writeWhole(path, 0o600, func(w io.Writer) error {
+		_, err := io.WriteString(w, text)
 		return err
-	}
-	return os.Rename(path+".new", path)
+	})
 }
 
 // openClickHouse opens a pool of connections; it connects when first used.
