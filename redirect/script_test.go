@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -19,9 +20,15 @@ import (
 // carom.js in a real browser: one visitor comes to a shop without a click id, with a forged one, through a link, and then
 // buys. Every visit is a frame of one page, so that they share a cookie jar and the page is done when all of them are.
 func TestScriptInABrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs a few seconds")
+	}
 	browser, err := exec.LookPath("chromium")
-	if err != nil || testing.Short() {
-		t.Skip("needs chromium and a few seconds")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("chromium is missing: install it with apt-get install chromium")
+		}
+		t.Skip("chromium is not installed")
 	}
 	w := newShop(t)
 	w.builder.SetDomain(DomainRow{ID: 3, Host: "go.bolt.localhost", Brand: 2})
