@@ -53,13 +53,13 @@ func (s *Server) unknown(ctx *fasthttp.RequestCtx, d *Domain) {
 }
 
 // ended answers on a link that is expired or disabled.
-func (s *Server) ended(ctx *fasthttp.RequestCtx, l resolved, why ingest.Reasons) {
+func (s *Server) ended(ctx *fasthttp.RequestCtx, l *resolved, why ingest.Reasons) {
 	outcome := outcomeDisabled
 	if why&ingest.Expired != 0 {
 		outcome = outcomeExpired
 	}
 	s.metrics.count(outcome)
-	_, fallback := l.record.slugAndFallback()
+	fallback := l.texts.fallback
 	if len(fallback) == 0 {
 		fallback = l.domain.Fallback
 	}

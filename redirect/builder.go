@@ -2,41 +2,37 @@ package redirect
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/maphash"
-	"maps"
-	"slices"
-	"strings"
-	"time"
+	"net/url"
 
-	"carom/ingest/huge"
+	"carom/redirect/pages"
 )
 
 // A Builder makes tables out of reference data and its changes. It belongs to one goroutine; each Table it returns is
 // frozen and may be read while the builder goes on.
 //
-// Objects are given parents first: brand, then domain and campaign, influencer, then link. A changed campaign,
-// influencer or brand does not change links built before: give those again.
+// Objects are given parents first: brand, then domain and campaign, influencer, then link. A change of a brand, a campaign
+// or an influencer changes the answers of all their links at once; Stale names the few links that have to be given again.
 type Builder struct {
-	brands      map[uint32]*Brand
-	domains     map[uint32]DomainRow
-	campaigns   map[uint32]Campaign
-	influencers map[uint32]Influencer
-	keys        map[keyPlace]KeyRow
+	brands    map[uint32]*Brand
+	domains   map[uint32]DomainRow
+	campaigns map[uint32]Campaign
+	keys      map[keyPlace]KeyRow
 
-	table     Table                        // what the last Table returned, or will
-	edits     map[uint32]map[uint32]record // page → place in page → new record, nil = gone
-	namesByID map[string]uint32
-	slugs     map[uint64]uint32 // changes to table.slugs; 0 = gone
-	couponOf  map[uint32]uint64 // link number → hash of its coupon, of links that have one
-	recoupon  bool              // couponOf changed
-	rehost    bool              // domains, brands or keys changed
-	nobody    []byte            // secret of the key that stands for missing ones
-	now       func() time.Time
+	links, groups, creators pages.Writer
+	slugs, coupons          *pages.IndexWriter
+	groupOf                 map[groupKey]uint32  // group numbers, from 1
+	recompile               map[groupParent]bool // brands and campaigns that changed since their groups were compiled
+	orphans                 map[uint64]bool      // hashes of coupons whose newest link went away
+	stale                   Stale
+	scratch                 []byte
+
+	table  Table  // what the last Table returned, or will
+	rehost bool   // domains, brands or keys changed
+	nobody []byte // secret of the key that stands for missing ones
 }
 
 type keyPlace struct {
@@ -45,25 +41,38 @@ type keyPlace struct {
 	id    string
 }
 
+// Stale names links that must be given again, because a record holds too little to follow a change.
+type Stale struct {
+	Brands, Campaigns []uint32 // links of these with a destination, UTM values or a fallback of their own
+	Keyless           []uint32 // all links of these campaigns: their UTM templates name {link} and may not have before
+}
+
 // ErrReference is wrapped when an object names another that the builder has not been given.
 var ErrReference = errors.New("unknown reference")
 
 // NewBuilder starts with an empty table.
 func NewBuilder() *Builder {
-	nobody := make([]byte, 32)
+	nobody, key := make([]byte, 32), make([]byte, 16)
 	_, _ = rand.Read(nobody) // never fails, see crypto/rand
-	return &Builder{
-		brands: map[uint32]*Brand{}, domains: map[uint32]DomainRow{}, campaigns: map[uint32]Campaign{},
-		influencers: map[uint32]Influencer{}, keys: map[keyPlace]KeyRow{},
-		table: Table{domains: map[string]*Domain{}, slugs: map[uint64]uint32{}, slugSeed: maphash.MakeSeed()},
-		edits: map[uint32]map[uint32]record{}, namesByID: map[string]uint32{}, slugs: map[uint64]uint32{},
-		couponOf: map[uint32]uint64{}, nobody: nobody, now: time.Now,
+	_, _ = rand.Read(key)
+	b := &Builder{
+		brands: map[uint32]*Brand{}, domains: map[uint32]DomainRow{}, campaigns: map[uint32]Campaign{}, keys: map[keyPlace]KeyRow{},
+		groupOf: map[groupKey]uint32{}, recompile: map[groupParent]bool{}, orphans: map[uint64]bool{}, nobody: nobody,
+		table: Table{
+			domains: map[string]*Domain{},
+			key:     indexKey{binary.LittleEndian.Uint64(key), binary.LittleEndian.Uint64(key[8:])},
+		},
 	}
+	b.slugs = pages.NewIndexWriter(func(number uint32) uint64 { return b.slugHash(b.links.At(number)) })
+	b.coupons = pages.NewIndexWriter(func(number uint32) uint64 { return b.couponHash(b.links.At(number)) })
+	return b
 }
 
 // SetBrand adds, changes or deletes a brand.
 func (b *Builder) SetBrand(v Brand) {
 	b.rehost = true
+	b.recompile[groupParent{brand: v.ID}] = true
+	b.stale.Brands = append(b.stale.Brands, v.ID)
 	set(b.brands, v.ID, &v, v.Deleted)
 }
 
@@ -80,10 +89,27 @@ func (b *Builder) SetKey(v KeyRow) {
 }
 
 // SetInfluencer adds, changes or deletes a creator.
-func (b *Builder) SetInfluencer(v Influencer) { set(b.influencers, v.ID, v, v.Deleted) }
+func (b *Builder) SetInfluencer(v Influencer) {
+	var c creator
+	if !v.Deleted {
+		c = appendCreator(b.scratch[:0], v.Tier, v.Enabled, url.QueryEscape(v.Platform), url.QueryEscape(v.Key))
+		b.scratch = c
+	}
+	if !bytes.Equal(b.creators.At(v.ID), c) {
+		b.creators.Set(v.ID, c)
+	}
+}
 
 // SetCampaign adds, changes or deletes a campaign.
-func (b *Builder) SetCampaign(v Campaign) { set(b.campaigns, v.ID, v, v.Deleted) }
+func (b *Builder) SetCampaign(v Campaign) {
+	b.recompile[groupParent{campaign: v.ID}] = true
+	old, known := b.campaigns[v.ID]
+	b.stale.Campaigns = append(b.stale.Campaigns, v.ID)
+	if v.UTM.names("link") && !(known && old.UTM.names("link")) {
+		b.stale.Keyless = append(b.stale.Keyless, v.ID)
+	}
+	set(b.campaigns, v.ID, v, v.Deleted)
+}
 
 func set[K comparable, V any](m map[K]V, key K, value V, gone bool) {
 	if gone {
@@ -93,48 +119,81 @@ func set[K comparable, V any](m map[K]V, key K, value V, gone bool) {
 	m[key] = value
 }
 
-// HasBrand tells a change of a brand that the builder holds from a new one.
-func (b *Builder) HasBrand(id uint32) bool { return has(b.brands, id) }
+// Stale lists what has to be given again because of the changes since Refreshed was called.
+func (b *Builder) Stale() Stale { return b.stale }
 
-// HasInfluencer is HasBrand for a creator.
-func (b *Builder) HasInfluencer(id uint32) bool { return has(b.influencers, id) }
+// Refreshed says that everything Stale has named was given.
+func (b *Builder) Refreshed() { b.stale = Stale{} }
 
-// HasCampaign is HasBrand for a campaign.
-func (b *Builder) HasCampaign(id uint32) bool { return has(b.campaigns, id) }
-
-func has[V any](m map[uint32]V, id uint32) bool {
-	_, known := m[id]
-	return known
-}
-
-// SetLink adds, changes or deletes a link. An error leaves the link out of the table: an edge that does not understand a
-// link answers as if it did not exist. Conversions of its earlier clicks are attributed all the same.
+// SetLink adds, changes or deletes a link. An error says that an edge will not answer it as it is: to an edge, a link that it
+// does not understand does not exist. Conversions of its earlier clicks are attributed all the same.
 func (b *Builder) SetLink(v LinkRow) error {
 	if v.ID == 0 || v.ID > MaxLink {
 		return fmt.Errorf("link %q has number %d: 1 to %d are possible", v.Key, v.ID, MaxLink)
 	}
-	r, err := b.record(v)
+	number, err := b.group(groupKey{v.Brand, v.Campaign, v.Domain, v.KeyID, v.Format})
 	if err != nil {
-		err = fmt.Errorf("link %q (number %d): %w", v.Key, v.ID, err)
+		return fmt.Errorf("link %q (number %d): %w", v.Key, v.ID, err)
 	}
-	if r == nil {
-		r = appendAttribution(nil, v)
+	l, err := b.encode(v, number)
+	if err != nil {
+		l = appendGone(b.scratch[:0], number, v.Influencer, v.Coupon)
 	}
-	b.replace(v.ID, r)
-	b.setCoupon(v)
-	return err
+	b.scratch = l
+	b.replace(v.ID, l)
+	if err == nil && !v.Deleted {
+		err = b.answerable(v, l)
+	}
+	if err != nil {
+		return fmt.Errorf("link %q (number %d): %w", v.Key, v.ID, err)
+	}
+	return nil
 }
 
-// record encodes a link, nil for a deleted one.
-func (b *Builder) record(v LinkRow) (record, error) {
-	campaign, ok := b.campaigns[v.Campaign]
-	influencer, ok2 := b.influencers[v.Influencer]
-	brand, ok3 := b.brands[v.Brand]
+const (
+	maxSlug = 64
+	maxText = 255 // escaped key, coupon, click parameter: what a byte of length can say
+)
+
+// encode makes a link's record in b.scratch.
+func (b *Builder) encode(v LinkRow, number uint32) (link, error) {
 	if v.Deleted {
-		return nil, nil
+		return appendGone(b.scratch[:0], number, v.Influencer, ""), nil
 	}
-	if !ok || !ok2 || !ok3 {
-		return nil, fmt.Errorf("%w: campaign %d, influencer %d or brand %d", ErrReference, v.Campaign, v.Influencer, v.Brand)
+	g := group(b.groups.At(number))
+	x := linkTexts{slug: []byte(v.Slug), coupon: []byte(v.Coupon)}
+	if brand := b.brands[v.Brand]; brand != nil && v.Fallback != "" {
+		f, err := CheckDestination(v.Fallback, brand.Policy)
+		if err != nil {
+			return nil, fmt.Errorf("fallback: %w", err)
+		}
+		x.fallback = []byte(f.URL)
+	}
+	utm := v.UTM
+	if campaign, known := b.campaigns[v.Campaign]; known {
+		if err := b.ownParts(&x, v, campaign, g); err != nil {
+			return nil, err
+		}
+		utm = v.UTM.Or(campaign.UTM)
+		if utm.names("link") {
+			x.key = []byte(url.QueryEscape(v.Key))
+		}
+	} else {
+		x.key = []byte(url.QueryEscape(v.Key)) // the campaign may come yet
+	}
+	if len(v.Slug) > maxSlug || len(x.key) > maxText || len(v.Coupon) > maxText ||
+		len(x.head)+len(x.tail)+len(x.fallback) > pages.MaxItem-linkFixed-4*maxText {
+		return nil, fmt.Errorf("%w: its location does not fit a record", ErrDestination)
+	}
+	return appendLink(b.scratch[:0], number, v.Influencer, unixOrZero(v.Starts), unixOrZero(v.Expires), v.Enabled, x), nil
+}
+
+// ownParts fills in head and tail of a link that has a destination or UTM values of its own, where they differ from its
+// group's.
+func (b *Builder) ownParts(x *linkTexts, v LinkRow, campaign Campaign, g group) error {
+	brand := b.brands[v.Brand]
+	if brand == nil || v.Destination == "" && v.UTM == (UTM{}) {
+		return nil
 	}
 	raw := v.Destination
 	if raw == "" {
@@ -142,271 +201,94 @@ func (b *Builder) record(v LinkRow) (record, error) {
 	}
 	destination, err := CheckDestination(raw, brand.Policy)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	loc, err := NewLocation(destination.URL, v.UTM.Or(campaign.UTM), TemplateValues{
-		Brand: brand.Key, Campaign: campaign.Key, Influencer: influencer.Key, Link: v.Key,
-		Platform: influencer.Platform, ContentFormat: v.Format.String(),
-	}, campaign.ClickIDParam)
+	utm := v.UTM.Or(campaign.UTM)
+	if h := head(destination.URL, utm, campaign.ClickIDParam); h != string(g.head()) {
+		x.head = []byte(h)
+	}
+	tail, err := compileTail(utm, constants{brand.Key, campaign.Key, v.Format.String()})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	fallback := ""
-	if v.Fallback != "" {
-		f, err := CheckDestination(v.Fallback, brand.Policy)
-		if err != nil {
-			return nil, fmt.Errorf("fallback: %w", err)
-		}
-		fallback = f.URL
+	if !g.is(groupTail) || !bytes.Equal(tail, g.tail()) {
+		x.tail = tail
 	}
-	if len(loc.Prefix) > 1<<16-1 || len(loc.Fragment) > 1<<16-1 || len(loc.ClickParam) > 255 || len(v.Slug) > maxSlug {
-		return nil, fmt.Errorf("%w: its location does not fit a record", ErrDestination)
-	}
-
-	starts, expires := max(unixOrZero(v.Starts), unixOrZero(campaign.Starts)), unixOrZero(v.Expires)
-	if ends := unixOrZero(campaign.Ends); ends != 0 && (expires == 0 || ends < expires) {
-		expires = ends
-	}
-	var flags byte
-	if v.Enabled && campaign.Enabled && influencer.Enabled {
-		flags = linkEnabled
-	}
-	le := binary.LittleEndian
-	r := make([]byte, 0, recordFixed+len(loc.Prefix)+len(loc.ClickParam)+len(loc.Fragment)+len(v.Slug)+len(fallback))
-	r = appendAttribution(r, v)
-	for _, n := range [...]uint32{v.Domain, starts, expires} {
-		r = le.AppendUint32(r, n)
-	}
-	r = append(r, flags, v.KeyID, byte(influencer.Tier), byte(v.Format))
-	r = le.AppendUint32(r, b.internNames(loc.Names))
-	r = le.AppendUint16(r, uint16(len(loc.Prefix)))
-	r = le.AppendUint16(r, uint16(strings.IndexByte(loc.Prefix, '?')+1))
-	r = le.AppendUint16(r, uint16(len(loc.Fragment)))
-	r = le.AppendUint16(r, uint16(len(fallback)))
-	r = append(r, byte(len(v.Slug)), byte(len(loc.ClickParam)))
-	for _, s := range [...]string{loc.Prefix, loc.ClickParam, loc.Fragment, v.Slug, fallback} {
-		r = append(r, s...)
-	}
-	return r, nil
+	return nil
 }
 
-const maxSlug = 64
-
-// appendAttribution appends the part of a record that says who has earned a click.
-func appendAttribution(dst record, v LinkRow) record {
-	for _, n := range [...]uint32{v.Brand, v.Campaign, v.Influencer} {
-		dst = binary.LittleEndian.AppendUint32(dst, n)
+// answerable says why a link that was encoded will not be answered, or nil.
+func (b *Builder) answerable(v LinkRow, l link) error {
+	g, x := group(b.groups.At(l.group())), l.texts()
+	if len(b.creators.At(v.Influencer)) == 0 || !g.is(groupKnown) {
+		return fmt.Errorf("%w: campaign %d, influencer %d or brand %d", ErrReference, v.Campaign, v.Influencer, v.Brand)
 	}
-	return dst
+	if len(x.head) == 0 && len(g.head()) == 0 || len(x.tail) == 0 && !g.is(groupTail) {
+		_, err := b.compile(g.key())
+		return err
+	}
+	return nil
 }
 
-// internNames numbers a set of parameter names: a campaign's links share one.
-func (b *Builder) internNames(names []string) uint32 {
-	packed := packNames(names)
-	id, known := b.namesByID[string(packed)]
-	if !known {
-		id = uint32(len(b.table.names))
-		b.namesByID[string(packed)] = id
-		b.table.names = append(b.table.names, packed)
-	}
-	return id
-}
-
-// current is the link's record as the next Table will hold it.
-func (b *Builder) current(number uint32) record {
-	if r, edited := b.edits[number/pageLinks][number%pageLinks]; edited {
-		return r
-	}
-	return b.table.record(number)
-}
-
-// replace notes the link's new record and keeps slugs and the count in step.
-func (b *Builder) replace(number uint32, r record) {
-	old := b.current(number)
-	if bytes.Equal(old, r) {
+// replace gives a link its new record and keeps indexes and the count in step.
+func (b *Builder) replace(number uint32, l link) {
+	old := link(b.links.At(number))
+	if bytes.Equal(old, l) {
 		return
 	}
-	if old.served() {
-		b.table.links--
-		if slug, _ := old.slugAndFallback(); len(slug) > 0 {
-			// Another link may have taken the slug over already: changes come in any order.
-			if hash := slugHash(b.table.slugSeed, old.domain(), slug); b.slugOwner(hash) == number {
-				b.slugs[hash] = 0
-			}
+	var oldSlug, oldCoupon uint64
+	var hadSlug, hadCoupon, sameSlug, sameCoupon bool
+	if len(old) > 0 {
+		was, is := old.texts(), l.texts()
+		hadSlug, hadCoupon = len(was.slug) > 0, len(was.coupon) > 0
+		oldSlug, oldCoupon = b.slugHash(old), b.couponHash(old)
+		sameSlug = hadSlug && bytes.Equal(was.slug, is.slug) && oldSlug == b.slugHash(l)
+		sameCoupon = hadCoupon && bytes.Equal(was.coupon, is.coupon) && oldCoupon == b.couponHash(l)
+		if !old.gone() {
+			b.table.count--
 		}
 	}
-	if r.served() {
-		b.table.links++
-		if slug, _ := r.slugAndFallback(); len(slug) > 0 {
-			b.slugs[slugHash(b.table.slugSeed, r.domain(), slug)] = number
-		}
+	if !l.gone() {
+		b.table.count++
 	}
-	p := number / pageLinks
-	if b.edits[p] == nil {
-		b.edits[p] = map[uint32]record{}
+	b.links.Set(number, l) // before the indexes change: they look at records while they grow
+	if hadSlug && !sameSlug {
+		b.slugs.Remove(oldSlug, number)
 	}
-	b.edits[p][number%pageLinks] = r
+	if hadCoupon && !sameCoupon {
+		b.removeCoupon(oldCoupon, number)
+	}
+	x := l.texts()
+	if len(x.slug) > 0 && !sameSlug {
+		b.slugs.Add(b.slugHash(l), number)
+	}
+	if len(x.coupon) > 0 && !sameCoupon {
+		b.addCoupon(number)
+	}
 }
 
-// slugOwner is the link that the next Table will find by a slug's hash, 0 for none.
-func (b *Builder) slugOwner(hash uint64) uint32 {
-	if number, edited := b.slugs[hash]; edited {
-		return number
-	}
-	return b.table.slugs[hash]
+// slugHash is that of a link's slug on its domain.
+func (b *Builder) slugHash(l link) uint64 {
+	return b.table.key.hash(group(b.groups.At(l.group())).domain(), l.texts().slug)
 }
 
 // Table freezes what the builder holds.
 func (b *Builder) Table() *Table {
-	if len(b.edits) > 0 {
-		memory := b.firstMemory()
-		b.table.pages = slices.Clone(b.table.pages)
-		for p, edits := range b.edits {
-			for int(p) >= len(b.table.pages) {
-				b.table.pages = append(b.table.pages, nil)
-			}
-			b.table.pages[p], memory = rebuild(b.table.pages[p], edits, memory)
-		}
-		clear(b.edits)
-	}
-	if len(b.slugs) > 0 {
-		b.table.slugs = maps.Clone(b.table.slugs)
-		for hash, number := range b.slugs {
-			set(b.table.slugs, hash, number, number == 0)
-		}
-		clear(b.slugs)
-	}
-	if b.recoupon {
-		b.table.coupons = b.coupons()
-		b.recoupon = false
-	}
+	b.compileGroups()
+	b.adoptOrphans()
+	b.table.links, b.table.groups, b.table.creators = b.links.Freeze(), b.groups.Freeze(), b.creators.Freeze()
+	b.table.slugs, b.table.coupons = b.slugs.Freeze(), b.coupons.Freeze()
 	if b.rehost {
 		b.table.domains = b.hosts()
 		b.table.clickIDs = b.clickIDKeys()
 		b.table.visitors = b.visitorKey()
 		b.rehost = false
 	}
-	b.table.names = slices.Clip(b.table.names) // the next append moves it, readers keep theirs
 	t := b.table
 	return &t
 }
 
-// firstMemory is room for the records of the first table, which holds nearly all there will be: a link at random costs two
-// translation misses less in huge pages. It lives as long as the process, so what is changed later lies on the Go heap.
-func (b *Builder) firstMemory() []byte {
-	if len(b.table.pages) > 0 {
-		return nil
-	}
-	size := 0
-	for _, edits := range b.edits {
-		for _, r := range edits {
-			size += len(r)
-		}
-	}
-	return huge.Bytes(size)
-}
-
-// rebuild copies a page with the edits in place, into the front of memory where there is some, and returns the rest of that.
-func rebuild(old *page, edits map[uint32]record, memory []byte) (pg *page, rest []byte) {
-	at := func(i uint32) record {
-		if r, edited := edits[i]; edited {
-			return r
-		}
-		if old == nil {
-			return nil
-		}
-		return old.data[old.offset[i]:old.offset[i+1]]
-	}
-	pg = &page{}
-	for i := range uint32(pageLinks) {
-		pg.offset[i+1] = pg.offset[i] + uint32(len(at(i)))
-	}
-	size := pg.offset[pageLinks]
-	if memory != nil {
-		pg.data, rest = memory[:0:size], memory[size:]
-	} else {
-		pg.data = make([]byte, 0, size)
-	}
-	for i := range uint32(pageLinks) {
-		pg.data = append(pg.data, at(i)...)
-	}
-	return pg, rest
-}
-
-// hosts builds the domains with their brand's keys.
-func (b *Builder) hosts() map[string]*Domain {
-	hosts := make(map[string]*Domain, len(b.domains))
-	for _, row := range b.domains {
-		brand := b.brands[row.Brand]
-		if brand == nil {
-			continue
-		}
-		d := &Domain{
-			ID: row.ID, Host: row.Host, hostBytes: []byte(row.Host), Brand: brand, SignedSlugs: row.SignedSlugs,
-			Home: locationValue(row.Home), Fallback: locationValue(row.Fallback), NotFound: locationValue(row.NotFound),
-		}
-		for slot := range d.keys {
-			secret := b.nobody
-			if k, ok := b.keys[keyPlace{row.Brand, KeyCode, string(rune('0' + slot))}]; ok {
-				secret, d.usable[slot] = k.Secret, true
-			}
-			d.keys[slot] = NewCodeKey(secret, row.Host)
-		}
-		for place, k := range b.keys {
-			if place.brand == row.Brand && place.kind == KeyPostback {
-				d.postback = append(d.postback, k)
-			}
-		}
-		hosts[row.Host] = d
-	}
-	return hosts
-}
-
-// locationValue checks a domain's own URL once more; one that does not pass is as good as none.
-func locationValue(url string) []byte {
-	d, err := CheckDestination(url, DestinationPolicy{})
-	if err != nil {
-		return nil
-	}
-	return []byte(d.URL)
-}
-
-// clickIDKeys lists the cluster's keys, active ones first, then the newest: ids are numbers.
-func (b *Builder) clickIDKeys() (keys clickIDKeys) {
-	var rows []KeyRow
-	for place, k := range b.keys {
-		if place.brand == 0 && place.kind == KeyClickID {
-			rows = append(rows, k)
-		}
-	}
-	slices.SortFunc(rows, func(x, y KeyRow) int {
-		if x.Active != y.Active {
-			if x.Active {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(cmp.Compare(len(y.ID), len(x.ID)), cmp.Compare(y.ID, x.ID))
-	})
-	for _, k := range rows {
-		if key, err := NewClickIDKey(k.Secret); err == nil {
-			keys = append(keys, key)
-		}
-	}
-	return keys
-}
-
-// visitorKey is the newest day's key.
-func (b *Builder) visitorKey() visitorKey {
-	var newest visitorKey
-	for place, k := range b.keys {
-		if place.brand != 0 || place.kind != KeyVisitor {
-			continue
-		}
-		day, err := time.Parse(time.DateOnly, place.id)
-		if err == nil && len(k.Secret) == VisitorKeyLen && dayOf(day.Unix()) > newest.day {
-			newest = visitorKey{day: dayOf(day.Unix()), secret: k.Secret}
-		}
-	}
-	return newest
+// Bytes is how much memory outside the Go heap the tables' links take, with all that is looked up for them.
+func (b *Builder) Bytes() int {
+	return b.links.Bytes() + b.groups.Bytes() + b.creators.Bytes() + b.slugs.Bytes() + b.coupons.Bytes()
 }

@@ -161,7 +161,6 @@ func setAmount(c *ingest.Conversion, d *Domain, m message) *refusal {
 // attribute finds the link that has earned the conversion: the click's, otherwise the coupon's. A click id that is given
 // and bad is never made up for by a coupon. Deleted links still convert.
 func (t *Table) attribute(c *ingest.Conversion, d *Domain, m message) *refusal {
-	var r record
 	switch {
 	case c.ClickID != "":
 		click, err := t.clickIDs.open(c.ClickID)
@@ -172,20 +171,21 @@ func (t *Table) attribute(c *ingest.Conversion, d *Domain, m message) *refusal {
 			return &refusal{conversionBadClick, "click_id", "is of the future"}
 		}
 		c.Link, c.ClickTime = click.Link, click.Millis
-		if r = t.record(click.Link); len(r) == 0 {
-			return &refusal{conversionBadClick, "click_id", "is of a link that is not known here"}
-		}
 	case c.Coupon != "":
-		if c.Link, r = t.coupon(d.Brand.ID, c.Coupon); len(r) == 0 {
+		if c.Link = t.coupon(d.Brand.ID, c.Coupon); c.Link == 0 {
 			return &refusal{conversionBadCoupon, "coupon", "is of no link of this brand"}
 		}
 	default:
 		return refuseField("click_id", "is missing: it says who has earned the conversion")
 	}
-	if r.brand() != d.Brand.ID {
+	earner, known := t.attribution(c.Link)
+	if !known {
+		return &refusal{conversionBadClick, "click_id", "is of a link that is not known here"}
+	}
+	if earner.brand != d.Brand.ID {
 		return &refusal{conversionForeign, "click_id", "is of another brand than this host"}
 	}
-	c.Campaign, c.Influencer = r.campaign(), r.influencer()
+	c.Campaign, c.Influencer = earner.campaign, earner.influencer
 
 	// A sender's clock may be behind ours, and ts has no milliseconds: nothing converts before its click.
 	c.Millis = max(c.Millis, c.ClickTime)

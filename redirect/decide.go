@@ -14,6 +14,7 @@ type scratch struct {
 	host     [maxHost]byte
 	location []byte
 	names    []byte // see appendPassthrough
+	stored   []byte // names of a link's own parameters, see appendNames
 	click    ingest.Click
 }
 
@@ -70,14 +71,6 @@ func (a *asker) prefetch(value []byte) {
 	}
 }
 
-// resolved is a link that a request has named.
-type resolved struct {
-	domain *Domain
-	number uint32
-	record record
-	slug   []byte // as requested; empty for a code
-}
-
 // resolve finds the link that path names on d. A signature is verified before anything is looked up; a path that names
 // nothing, a forged code and a deleted link look alike.
 func (t *Table) resolve(d *Domain, path []byte) (l resolved, ok bool) {
@@ -86,11 +79,7 @@ func (t *Table) resolve(d *Domain, path []byte) (l resolved, ok bool) {
 		if !d.verify(code) {
 			return l, false
 		}
-		r := t.record(code.Link())
-		if !r.served() || r.domain() != d.ID {
-			return l, false
-		}
-		return resolved{domain: d, number: code.Link(), record: r}, true
+		return t.answered(d, code.Link())
 	}
 	slug, signature := cutByte(name, '~')
 	if !ValidSlug(slug) || d.SignedSlugs != (len(signature) == SlugSignatureLen) || len(slug) < len(name) && !d.SignedSlugs {
@@ -102,24 +91,22 @@ func (t *Table) resolve(d *Domain, path []byte) (l resolved, ok bool) {
 			return l, false
 		}
 	}
-	number, r := t.slug(d, slug)
-	if r == nil || d.SignedSlugs && !signers.has(r.keyID()) {
-		return l, false
-	}
-	return resolved{domain: d, number: number, record: r, slug: slug}, true
+	l, ok = t.bySlug(d, slug)
+	l.slug = slug
+	return l, ok && (!d.SignedSlugs || signers.has(l.group.keyID()))
 }
 
 // decide fills s.click and s.location for a request on a resolved link. unixMillis is the wall clock.
-func (s *Server) decide(sc *scratch, t *Table, l resolved, a asker, query []byte, addr [16]byte, unixMillis int64) {
-	r := l.record
+func (s *Server) decide(sc *scratch, t *Table, l *resolved, a asker, query []byte, addr [16]byte, unixMillis int64) {
 	c := &sc.click
 	millis, sequence := s.clock.next(unixMillis)
 	t.clickIDs[0].Seal(&c.ID, Click{Link: l.number, Millis: millis, Node: s.config.Node, Sequence: sequence})
 
-	prefix, clickParam, fragment := r.location()
-	loc := append(sc.location[:0], prefix...)
+	loc, fragment := l.appendLocation(sc.location[:0])
+	clickParam, names := l.group.clickParam()
+	queryAt := bytes.IndexByte(loc, '?') + 1
 	if len(query) > 0 {
-		loc, sc.names = appendPassthrough(loc, query, t.names[r.names()], sc.names[:0])
+		loc, sc.names = appendPassthrough(loc, query, l.storedNames(names, loc[queryAt:], &sc.stored), sc.names[:0])
 	}
 	queryEnd := len(loc)
 	loc = append(loc, clickParam...)
@@ -131,11 +118,11 @@ func (s *Server) decide(sc *scratch, t *Table, l resolved, a asker, query []byte
 	c.Addr = addr
 	c.AgentHash = xxhash.Sum64(a.agent)
 	c.Visitor = s.visitors.hash(millis/1000, &c.Addr, c.AgentHash)
-	c.Link, c.Brand, c.Campaign, c.Influencer = l.number, r.brand(), r.campaign(), r.influencer()
-	c.Reasons = a.reasons | r.state(unixMillis/1000)
-	c.Tier, c.Format = r.tier(), r.format()
+	c.Link, c.Brand, c.Campaign, c.Influencer = l.number, l.group.brand(), l.group.campaign(), l.link.influencer()
+	c.Reasons = a.reasons | l.state(unixMillis/1000)
+	c.Tier, c.Format = l.creator.tier(), l.group.format()
 	c.Host = l.domain.hostBytes
 	c.Slug = l.slug
-	c.Query = loc[r.queryOffset():queryEnd]
+	c.Query = loc[queryAt:queryEnd]
 	c.Agent, c.Referrer, c.Language = a.agent, a.referrer, a.language
 }

@@ -1,12 +1,22 @@
 package redirect
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"net/url"
 	"strings"
 )
 
-// UTM holds the five campaign parameters of one link, expanded or as templates.
+// The Location that answers a click is put together from pieces, most of which thousands of links share:
+//
+//	https://shop.example/boots?size=m&utm_source=instagram&utm_campaign=spring-mia&fbclid=IwZ&click_id=HbL068#reviews
+//	|-------------- head ------------|-------------------- tail ------------------|passed on|-- click id ----|fragment|
+//
+// The head is the destination with its own parameters. The tail is a program that puts the creator's and the link's names
+// into the UTM templates. Both are made when reference data comes in; see head, compileTail.
+
+// UTM holds the five campaign parameters of one link as templates.
 type UTM struct {
 	Source, Medium, Campaign, Content, Term string
 }
@@ -25,102 +35,75 @@ func (u UTM) Or(def UTM) UTM {
 	}
 }
 
-// TemplateValues fills the placeholders that a UTM value may hold.
-type TemplateValues struct {
-	Brand, Campaign, Influencer, Link, Platform, ContentFormat string
+// A parameter is one of a UTM's that is set.
+type parameter struct{ name, template string }
+
+// parameters lists what is set, in the order of a Location.
+func (u UTM) parameters() (list []parameter) {
+	for _, p := range [...]parameter{
+		{"utm_source", u.Source},
+		{"utm_medium", u.Medium},
+		{"utm_campaign", u.Campaign},
+		{"utm_content", u.Content},
+		{"utm_term", u.Term},
+	} {
+		if p.template != "" {
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
-func (v TemplateValues) value(name string) (string, bool) {
-	switch name {
-	case "brand":
-		return v.Brand, true
-	case "campaign":
-		return v.Campaign, true
-	case "influencer":
-		return v.Influencer, true
-	case "link":
-		return v.Link, true
-	case "platform":
-		return v.Platform, true
-	case "content_format":
-		return v.ContentFormat, true
+// names reports whether a template of u has the placeholder {name}.
+func (u UTM) names(name string) bool {
+	for _, p := range u.parameters() {
+		if strings.Contains(p.template, "{"+name+"}") {
+			return true
+		}
 	}
-	return "", false
+	return false
 }
 
 // CheckTemplate refuses a UTM value with an unknown placeholder or an unclosed brace.
 func CheckTemplate(template string) error {
-	_, err := expand(template, TemplateValues{})
-	return err
+	return eachPiece(template, func(string, string) {})
 }
 
-// expand replaces {name} in template; an unknown name is an error that lists the known ones.
-func expand(template string, values TemplateValues) (string, error) {
-	if !strings.ContainsAny(template, "{}") {
-		return template, nil
-	}
-	var b strings.Builder
+// eachPiece takes a template apart: text, and the placeholder after it, empty at the end.
+func eachPiece(template string, piece func(text, placeholder string)) error {
 	for rest := template; ; {
 		before, after, open := strings.Cut(rest, "{")
-		b.WriteString(before)
 		if !open {
-			return b.String(), nil
+			piece(before, "")
+			return nil
 		}
 		name, tail, closed := strings.Cut(after, "}")
-		value, known := values.value(name)
-		if !closed || !known {
-			return "", fmt.Errorf("template %q: unknown placeholder %q; known are "+
+		switch name {
+		case "brand", "campaign", "influencer", "link", "platform", "content_format":
+		default:
+			closed = false
+		}
+		if !closed {
+			return fmt.Errorf("template %q: unknown placeholder %q; known are "+
 				"{brand} {campaign} {influencer} {link} {platform} {content_format}", template, "{"+name)
 		}
-		b.WriteString(value)
+		piece(before, name)
 		rest = tail
 	}
 }
 
-// A Location is the part of a Location header that one link always sends. The redirect answers
-//
-//	Prefix + "name=value&" for each incoming parameter not in Names + ClickParam + click id + Fragment
-type Location struct {
-	Prefix     string   // destination with its query and UTM values, ending in "?" or "&"
-	ClickParam string   // "click_id=" or as the campaign names it
-	Fragment   string   // "#…" or empty
-	Names      []string // decoded names of the parameters above: incoming ones with these names are ignored
-}
-
-// defaultClickIDParam is the click-id parameter of a campaign that names none. An incoming one is never passed on.
-const defaultClickIDParam = "click_id"
-
-// NewLocation builds the location of a link. destination must have passed CheckDestination; UTM values
-// replace parameters of the same name in it; clickIDParam names the click-id parameter and must not be empty.
-func NewLocation(destination string, utm UTM, values TemplateValues, clickIDParam string) (Location, error) {
+// head is a destination that has passed CheckDestination up to its own parameters, ending in "?" or "&", with its fragment
+// behind. UTM values replace parameters of the same name in it, and the click id one of its name.
+func head(destination string, utm UTM, clickIDParam string) string {
 	base, fragment, hasFragment := strings.Cut(destination, "#")
 	base, query, _ := strings.Cut(base, "?")
-	stored := []struct{ name, template string }{
-		{"utm_source", utm.Source},
-		{"utm_medium", utm.Medium},
-		{"utm_campaign", utm.Campaign},
-		{"utm_content", utm.Content},
-		{"utm_term", utm.Term},
-	}
 	replaced := map[string]bool{clickIDParam: true}
-	for _, p := range stored {
-		if p.template != "" {
-			replaced[p.name] = true
-		}
-	}
-
-	loc := Location{Names: []string{clickIDParam}, ClickParam: url.QueryEscape(clickIDParam) + "="}
-	if clickIDParam != defaultClickIDParam {
-		loc.Names = append(loc.Names, defaultClickIDParam) // nobody plants a click id, whatever the shop's page reads
+	for _, p := range utm.parameters() {
+		replaced[p.name] = true
 	}
 	var b strings.Builder
 	b.WriteString(base)
 	b.WriteByte('?')
-	add := func(name, pair string) {
-		loc.Names = append(loc.Names, name)
-		b.WriteString(pair)
-		b.WriteByte('&')
-	}
 	for pair := range strings.SplitSeq(query, "&") {
 		rawName, _, _ := strings.Cut(pair, "=")
 		name, err := url.QueryUnescape(rawName)
@@ -128,22 +111,127 @@ func NewLocation(destination string, utm UTM, values TemplateValues, clickIDPara
 			name = rawName
 		}
 		if pair != "" && !replaced[name] {
-			add(name, pair)
+			b.WriteString(pair)
+			b.WriteByte('&')
 		}
 	}
-	for _, p := range stored {
-		if p.template == "" {
+	if hasFragment {
+		b.WriteByte('#')
+		b.WriteString(fragment)
+	}
+	return b.String()
+}
+
+// cutFragment splits a head before its fragment.
+func cutFragment(head []byte) (address, fragment []byte) {
+	if i := bytes.IndexByte(head, '#'); i >= 0 {
+		return head[:i], head[i:]
+	}
+	return head, nil
+}
+
+// A tail is a list of pieces: a byte n up to maxTailText and n bytes of text, or one of the bytes below.
+const (
+	maxTailText    = 252
+	tailInfluencer = 253 // the creator's key, escaped
+	tailPlatform   = 254 // the creator's platform, escaped
+	tailLink       = 255 // the link's key, escaped
+)
+
+// constants fill the placeholders that are the same for all creators and links that share a tail.
+type constants struct{ brand, campaign, format string }
+
+// compileTail makes a tail of UTM templates: "name=value&" for each that is set.
+func compileTail(utm UTM, c constants) ([]byte, error) {
+	var tail []byte
+	var text strings.Builder
+	variable := func(piece byte) {
+		tail = append(appendTailText(tail, text.String()), piece)
+		text.Reset()
+	}
+	for _, p := range utm.parameters() {
+		text.WriteString(p.name + "=")
+		err := eachPiece(p.template, func(before, placeholder string) {
+			text.WriteString(url.QueryEscape(before))
+			switch placeholder {
+			case "brand":
+				text.WriteString(url.QueryEscape(c.brand))
+			case "campaign":
+				text.WriteString(url.QueryEscape(c.campaign))
+			case "content_format":
+				text.WriteString(url.QueryEscape(c.format))
+			case "influencer":
+				variable(tailInfluencer)
+			case "platform":
+				variable(tailPlatform)
+			case "link":
+				variable(tailLink)
+			}
+		})
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.name, err)
+		}
+		text.WriteByte('&')
+	}
+	return appendTailText(tail, text.String()), nil
+}
+
+func appendTailText(tail []byte, text string) []byte {
+	for len(text) > 0 {
+		n := min(len(text), maxTailText)
+		tail = append(append(tail, byte(n)), text[:n]...)
+		text = text[n:]
+	}
+	return tail
+}
+
+// appendTail runs a tail for a creator and a link's key.
+func appendTail(dst, tail []byte, who creator, key []byte) []byte {
+	for len(tail) > 0 {
+		n := int(tail[0])
+		tail = tail[1:]
+		switch n {
+		case tailInfluencer:
+			dst = append(dst, who.key()...)
+		case tailPlatform:
+			dst = append(dst, who.platform()...)
+		case tailLink:
+			dst = append(dst, key...)
+		default:
+			dst = append(dst, tail[:n]...)
+			tail = tail[n:]
+		}
+	}
+	return dst
+}
+
+// defaultClickIDParam is the click-id parameter of a campaign that names none. An incoming one is never passed on.
+const defaultClickIDParam = "click_id"
+
+// clickIDNames are the parameter names that no visitor can plant a click id with, packed (see packNames).
+func clickIDNames(clickIDParam string) []byte {
+	if clickIDParam == defaultClickIDParam {
+		return packNames([]string{clickIDParam})
+	}
+	return packNames([]string{clickIDParam, defaultClickIDParam}) // whatever the shop's page reads
+}
+
+// appendNames packs the decoded names of a stored query's parameters; a name that does not decode stands for itself.
+func appendNames(packed, query []byte) []byte {
+	for len(query) > 0 {
+		var pair []byte
+		pair, query = cutByte(query, '&')
+		raw, _ := cutByte(pair, '=')
+		if len(pair) == 0 {
 			continue
 		}
-		value, err := expand(p.template, values)
-		if err != nil {
-			return Location{}, fmt.Errorf("%s: %w", p.name, err)
+		at := len(packed)
+		packed = append(packed, 0, 0)
+		var ok bool
+		if packed, ok = appendUnescaped(packed, raw); !ok {
+			packed = append(packed[:at+2], raw...)
 		}
-		add(p.name, p.name+"="+url.QueryEscape(value))
+		binary.LittleEndian.PutUint16(packed[at:], uint16(len(packed)-at-2))
 	}
-	loc.Prefix = b.String()
-	if hasFragment {
-		loc.Fragment = "#" + fragment
-	}
-	return loc, nil
+	return packed
 }

@@ -2,18 +2,23 @@ package redirect
 
 import (
 	"net/url"
+	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
+
+	"carom/ingest"
 )
 
-var locationValues = TemplateValues{
+var locationValues = templateValues{
 	Brand: "glow", Campaign: "spring & co", Influencer: "mia", Link: "l1", Platform: "instagram", ContentFormat: "reel",
 }
 
-func TestNewLocation(t *testing.T) {
+func TestLocation(t *testing.T) {
 	for _, c := range []struct {
 		name, destination string
 		utm               UTM
@@ -76,14 +81,148 @@ func TestNewLocation(t *testing.T) {
 		{"the destination's own pairs stay as they are", "https://shop.example/?a=b%2Bc+d&e=%zz", UTM{}, "click_id", "https://shop.example/?a=b%2Bc+d&e=%zz&click_id=", []string{"a", "e"}},
 		{"app address", "myapp://item?id=1#x", UTM{Source: "s"}, "click_id", "myapp://item?id=1&utm_source=s&click_id=#x", []string{"id", "utm_source"}},
 	} {
-		loc, err := NewLocation(c.destination, c.utm, locationValues, c.clickParam)
-		if got := loc.Prefix + loc.ClickParam + loc.Fragment; err != nil || got != c.want {
-			t.Errorf("%s: %s, %v, want %s", c.name, got, err, c.want)
+		specified, err := specifyLocation(c.destination, c.utm, locationValues, c.clickParam)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
 		}
-		if want := append([]string{c.clickParam}, c.names...); !slices.Equal(loc.Names, want) {
-			t.Errorf("%s: names %q, want %q", c.name, loc.Names, want)
+		campaign := Campaign{Destination: c.destination, UTM: c.utm, ClickIDParam: c.clickParam}
+		other := Campaign{Destination: "https://other.example/?x=y&a=b", UTM: UTM{Term: "other"}, ClickIDParam: c.clickParam}
+		ownUTM := other
+		ownUTM.UTM, ownUTM.Destination = UTM{}, c.destination
+		for way, loc := range map[string]specifiedLocation{
+			"specified":                   specified,
+			"of the campaign":             builtLocation(t, campaign, LinkRow{}, locationValues),
+			"of the link":                 builtLocation(t, ownUTM, LinkRow{Destination: c.destination, UTM: c.utm}, locationValues),
+			"the link's destination":      builtLocation(t, Campaign{Destination: other.Destination, UTM: c.utm, ClickIDParam: c.clickParam}, LinkRow{Destination: c.destination}, locationValues),
+			"the link's UTM values":       builtLocation(t, ownUTM, LinkRow{UTM: c.utm}, locationValues),
+			"of a link like its campaign": builtLocation(t, campaign, LinkRow{Destination: c.destination, UTM: c.utm}, locationValues),
+		} {
+			if got := loc.Prefix + loc.ClickParam + loc.Fragment; got != c.want {
+				t.Errorf("%s, %s: %s, want %s", c.name, way, got, c.want)
+			}
+			if want := append([]string{c.clickParam}, c.names...); !slices.Equal(loc.Names, want) {
+				t.Errorf("%s, %s: names %q, want %q", c.name, way, loc.Names, want)
+			}
 		}
 	}
+}
+
+// builtLocation is the Location that a table answers with for a link of a campaign.
+func builtLocation(t rapid.TB, campaign Campaign, row LinkRow, values templateValues) specifiedLocation {
+	t.Helper()
+	b := NewBuilder()
+	b.SetBrand(Brand{ID: 1, Key: values.Brand, Policy: DestinationPolicy{AppSchemes: []string{"myapp"}}})
+	b.SetDomain(DomainRow{ID: 1, Host: "d1.test", Brand: 1})
+	campaign.ID, campaign.Key, campaign.Brand = 1, values.Campaign, 1
+	b.SetCampaign(campaign)
+	b.SetInfluencer(Influencer{ID: 1, Key: values.Influencer, Platform: values.Platform})
+	row.ID, row.Key, row.Brand, row.Campaign, row.Influencer, row.Domain = 1, values.Link, 1, 1, 1, 1
+	row.Format = ingest.FormatOf(values.ContentFormat)
+	if err := b.SetLink(row); err != nil {
+		t.Fatal(err)
+	}
+	table := b.Table()
+	return locationOf(t, table, 1)
+}
+
+// locationOf is the Location that a table answers with for a link on d1.test.
+func locationOf(t rapid.TB, table *Table, number uint32) (loc specifiedLocation) {
+	t.Helper()
+	defer runtime.KeepAlive(table)
+	l, ok := table.answered(table.Domain([]byte("d1.test")), number)
+	if !ok {
+		t.Fatalf("link %d is not answered", number)
+	}
+	prefix, fragment := l.appendLocation(nil)
+	clickParam, names := l.group.clickParam()
+	_, query := cutByte(prefix, '?')
+	names = l.storedNames(names, query, new([]byte))
+	loc = specifiedLocation{Prefix: string(prefix), ClickParam: string(clickParam), Fragment: string(fragment)}
+	for len(names) > 0 {
+		n := 2 + int(names[0]) + int(names[1])<<8
+		loc.Names = append(loc.Names, string(names[2:n]))
+		names = names[n:]
+	}
+	return loc
+}
+
+// Whatever campaigns and links have, and however campaigns, creators and links change, the Location is the specified one.
+func TestLocationsAreAsSpecified(t *testing.T) {
+	templates := rapid.SampledFrom([]string{"", "", "x", "a b&c", "{platform}", "{brand}_{campaign}", "{influencer}-{link}", "{content_format}{link}", strings.Repeat("ü{link}", 60)})
+	destinations := rapid.SampledFrom([]string{
+		"https://shop.example", "https://shop.example/a?utm_source=own&b=1#top", "https://shop.example/?click_id=1&utm%5Fterm=2&aff=3&%zz=1",
+		"https://shop.example/" + strings.Repeat("long/", 100) + "?a=1&&b", "https://shop.example/#a?b&utm_term=1",
+	})
+	keys := rapid.StringOfN(rapid.RuneFrom([]rune("abcZ09._-ü &")), 1, 12, -1)
+	utm := func(t *rapid.T) UTM {
+		return UTM{templates.Draw(t, "source"), templates.Draw(t, "medium"), templates.Draw(t, "campaign"), templates.Draw(t, "content"), templates.Draw(t, "term")}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		b := NewBuilder()
+		b.SetBrand(Brand{ID: 1, Key: "glow"})
+		b.SetDomain(DomainRow{ID: 1, Host: "d1.test", Brand: 1})
+		var campaigns [3]Campaign // by id, as the creators; 0 is none
+		var creators [3]Influencer
+		links := map[uint32]LinkRow{}
+		for range rapid.IntRange(1, 6).Draw(t, "rounds") {
+			for id := uint32(1); id <= 2; id++ {
+				if campaigns[id].ID == 0 || rapid.Bool().Draw(t, "campaign changes") {
+					campaigns[id] = Campaign{
+						ID: id, Key: keys.Draw(t, "campaign"), Brand: 1, Destination: destinations.Draw(t, "destination"), UTM: utm(t),
+						ClickIDParam: rapid.SampledFrom([]string{"click_id", "aff", "aff sub&"}).Draw(t, "click id"),
+					}
+					b.SetCampaign(campaigns[id])
+				}
+				if creators[id].ID == 0 || rapid.Bool().Draw(t, "creator changes") {
+					creators[id] = Influencer{ID: id, Key: keys.Draw(t, "creator"), Platform: rapid.SampledFrom([]string{"", "x", "tik tok"}).Draw(t, "platform")}
+					b.SetInfluencer(creators[id])
+				}
+			}
+			stale := b.Stale()
+			for number := uint32(1); number <= 6; number++ {
+				row, known := links[number]
+				if !known || rapid.IntRange(0, 3).Draw(t, "link changes") == 0 {
+					row = LinkRow{
+						ID: number, Key: keys.Draw(t, "link"), Brand: 1, Campaign: number%2 + 1, Influencer: number/2%2 + 1, Domain: 1,
+						Format: ingest.Format(rapid.IntRange(0, 2).Draw(t, "format")), Fallback: rapid.SampledFrom([]string{"", "https://over.example/"}).Draw(t, "fallback"),
+						Expires: time.Unix(rapid.SampledFrom([]int64{0, 1}).Draw(t, "expires"), 0),
+					}
+					if rapid.Bool().Draw(t, "own destination") {
+						row.Destination = destinations.Draw(t, "destination")
+					}
+					if rapid.Bool().Draw(t, "own UTM values") {
+						row.UTM = utm(t)
+					}
+					known = false
+				}
+				own := row.Destination != "" || row.UTM != (UTM{}) || row.Fallback != ""
+				if !known || slices.Contains(stale.Keyless, row.Campaign) || own && slices.Contains(stale.Campaigns, row.Campaign) {
+					if err := b.SetLink(row); err != nil {
+						t.Fatal(err)
+					}
+				}
+				links[number] = row
+			}
+			b.Refreshed()
+			table := b.Table()
+			for number, row := range links {
+				campaign, creator := campaigns[row.Campaign], creators[row.Influencer]
+				destination := row.Destination
+				if destination == "" {
+					destination = campaign.Destination
+				}
+				want, err := specifyLocation(destination, row.UTM.Or(campaign.UTM), templateValues{
+					"glow", campaign.Key, creator.Key, row.Key, creator.Platform, row.Format.String(),
+				}, campaign.ClickIDParam)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := locationOf(t, table, number); !reflect.DeepEqual(got, want) {
+					t.Fatalf("link %d %+v of %+v\n got %+v\nwant %+v", number, row, campaign, got, want)
+				}
+			}
+		}
+	})
 }
 
 func TestTemplates(t *testing.T) {
@@ -91,17 +230,17 @@ func TestTemplates(t *testing.T) {
 		"": "", "plain": "plain", "{brand}": "glow", "{influencer}-{influencer}": "mia-mia", "}{link}{": "", "a}b": "a}b",
 		"{": "", "{brand": "", "{}": "", "{Brand}": "", "{ brand }": "", "{followers}": "", "{{brand}}": "",
 	} {
-		got, err := expand(template, locationValues)
-		valid := want != "" || template == ""
-		if got != want || (err == nil) != valid || (CheckTemplate(template) == nil) != valid {
+		got, _ := expand(template, locationValues)
+		err := CheckTemplate(template)
+		if valid := want != "" || template == ""; got != want || (err == nil) != valid {
 			t.Errorf("%q becomes %q, %v, want %q", template, got, err, want)
 		}
 		if err != nil && !strings.Contains(err.Error(), "{content_format}") {
 			t.Errorf("%q: %v does not name what is known", template, err)
 		}
 	}
-	if _, err := NewLocation("https://shop.example/", UTM{Term: "{nobody}"}, locationValues, "click_id"); err == nil || !strings.Contains(err.Error(), "utm_term") {
-		t.Errorf("a location with a bad template: %v", err)
+	if _, err := compileTail(UTM{Term: "{nobody}"}, constants{}); err == nil || !strings.Contains(err.Error(), "utm_term") {
+		t.Errorf("a tail with a bad template: %v", err)
 	}
 }
 
@@ -127,10 +266,7 @@ func TestLocationsKeepTheirDestination(t *testing.T) {
 		}
 		values := locationValues
 		values.Influencer = text.Draw(t, "influencer")
-		loc, err := NewLocation(destination.URL, UTM{Source: "{influencer}", Medium: "m"}, values, "click_id")
-		if err != nil {
-			t.Fatal(err)
-		}
+		loc := builtLocation(t, Campaign{Destination: destination.URL, UTM: UTM{Source: "{influencer}", Medium: "m"}, ClickIDParam: "click_id"}, LinkRow{}, values)
 		incoming := text.Draw(t, "incoming") + "&" + url.Values{"utm_source": {"evil"}, "click_id": {"evil"}, "a": {"evil"}, "x": {text.Draw(t, "x")}}.Encode()
 		whole, _ := appendPassthrough([]byte(loc.Prefix), []byte(incoming), packNames(loc.Names), nil)
 		whole = append(append(append(whole, loc.ClickParam...), "ID"...), loc.Fragment...)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -84,7 +85,9 @@ func NewServer(c Config, sink Sink, reg prometheus.Registerer, log *slog.Logger)
 	s := &Server{config: c, sink: sink, log: log, headers: newHeaders()}
 	s.table.Store(&Table{})
 	s.fresh.Store(time.Now().UnixNano())
-	s.scratch.New = func() any { return &scratch{location: make([]byte, 0, 4096), names: make([]byte, 0, 1024)} }
+	s.scratch.New = func() any {
+		return &scratch{location: make([]byte, 0, 4096), names: make([]byte, 0, 1024), stored: make([]byte, 0, 1024)}
+	}
 	s.metrics = newMetrics(reg, s)
 	s.http = &fasthttp.Server{
 		Handler:                      s.handle,
@@ -255,6 +258,7 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, sc *scratch) {
 		return
 	}
 	t := s.table.Load()
+	defer runtime.KeepAlive(t) // links and locations lie in its memory
 	if !t.Ready() {
 		s.metrics.count(outcomeNotReady)
 		s.plain(ctx, fasthttp.StatusServiceUnavailable, "Starting.\n")
@@ -274,7 +278,7 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, sc *scratch) {
 	default:
 		l, ok := t.resolve(d, to.path)
 		if ok {
-			s.click(ctx, sc, t, l, to.query)
+			s.click(ctx, sc, t, &l, to.query)
 		} else if !s.page(ctx, to.path) {
 			s.unknown(ctx, d)
 		}
@@ -303,7 +307,7 @@ func (s *Server) admits(ctx *fasthttp.RequestCtx, path []byte) bool {
 }
 
 // click records a request on a link and answers it.
-func (s *Server) click(ctx *fasthttp.RequestCtx, sc *scratch, t *Table, l resolved, query []byte) {
+func (s *Server) click(ctx *fasthttp.RequestCtx, sc *scratch, t *Table, l *resolved, query []byte) {
 	began := s.moment(ctx)
 	a := ask(&ctx.Request.Header)
 	s.decide(sc, t, l, a, query, s.client(ctx).As16(), began.UnixMilli())

@@ -38,9 +38,6 @@ type Source struct {
 	seen    map[string]uint64 // by table: highest version applied
 	refused map[uint32]bool   // links that could not be built, so that each is logged once
 
-	// Brands, campaigns and influencers that changed, until the links that refer to them have been built again.
-	staleBrands, staleCampaigns, staleInfluencers []uint32
-
 	cancel context.CancelFunc
 	done   chan struct{}
 }
@@ -125,7 +122,7 @@ func (s *Source) Refresh(ctx context.Context) error {
 	}
 	first := s.seen["links"] == 0
 	s.seen["links"] = max(s.seen["links"], newest["links"])
-	s.staleBrands, s.staleCampaigns, s.staleInfluencers = nil, nil, nil
+	s.builder.Refreshed()
 	s.server.SetTable(s.builder.Table())
 	if first {
 		debug.FreeOSMemory() // building the first table leaves more garbage than the table is large
@@ -208,9 +205,6 @@ func (s *Source) readParents(ctx context.Context) error {
 				&b.Policy.Hosts, &b.Policy.AppSchemes, &b.Deleted); err != nil {
 				return err
 			}
-			if s.builder.HasBrand(b.ID) {
-				s.staleBrands = append(s.staleBrands, b.ID)
-			}
 			s.builder.SetBrand(b)
 			return nil
 		}),
@@ -232,9 +226,6 @@ func (s *Source) readParents(ctx context.Context) error {
 				return err
 			}
 			v.Tier = ingest.TierOf(followers)
-			if s.builder.HasInfluencer(v.ID) {
-				s.staleInfluencers = append(s.staleInfluencers, v.ID)
-			}
 			s.builder.SetInfluencer(v)
 			return nil
 		}),
@@ -244,9 +235,6 @@ func (s *Source) readParents(ctx context.Context) error {
 			if err := scan(&c.ID, &c.Key, &c.Brand, &c.Destination, &c.UTM.Source, &c.UTM.Medium, &c.UTM.Campaign,
 				&c.UTM.Content, &c.UTM.Term, &c.ClickIDParam, &c.Starts, &c.Ends, &c.Enabled, &c.Deleted); err != nil {
 				return err
-			}
-			if s.builder.HasCampaign(c.ID) {
-				s.staleCampaigns = append(s.staleCampaigns, c.ID)
 			}
 			s.builder.SetCampaign(c)
 			return nil
@@ -277,13 +265,19 @@ func each(ctx context.Context, s *Source, table, columns string, row func(scanne
 	return nil
 }
 
-// readLinks applies the newest state of the links that changed up to a version, and of those that refer to something that has.
+// readLinks applies the newest state of the links that changed up to a version, and of those that have to be given again.
 func (s *Source) readLinks(ctx context.Context, upTo uint64) error {
+	stale := s.builder.Stale()
+	if s.seen["links"] == 0 {
+		stale = Stale{} // all links are read
+	}
 	rows, err := s.conn.Query(ctx, `SELECT link_id, link, brand_id, campaign_id, influencer_id, domain_id, key_id, slug, coupon, destination,
 		utm_source, utm_medium, utm_campaign, utm_content, utm_term, toString(content_format), starts, expires, fallback_url,
 		enabled, deleted FROM links FINAL
-		WHERE version > ? AND version <= ? OR brand_id IN ? OR campaign_id IN ? OR influencer_id IN ?`,
-		s.seen["links"], upTo, ids(s.staleBrands), ids(s.staleCampaigns), ids(s.staleInfluencers))
+		WHERE version > ? AND version <= ? OR campaign_id IN ? OR (brand_id IN ? OR campaign_id IN ?)
+			AND (destination, fallback_url, utm_source, utm_medium, utm_campaign, utm_content, utm_term) != ('', '', '', '', '', '', '')
+		ORDER BY link_id`,
+		s.seen["links"], upTo, ids(stale.Keyless), ids(stale.Brands), ids(stale.Campaigns))
 	if err != nil {
 		return fmt.Errorf("read links: %w", err)
 	}

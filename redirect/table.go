@@ -1,26 +1,39 @@
 package redirect
 
 import (
-	"encoding/binary"
-	"hash/maphash"
 	"time"
 
+	"github.com/dchest/siphash"
+
 	"carom/ingest"
+	"carom/redirect/pages"
 )
 
 // A Table is what an edge knows, frozen: it is built once, read by every handler without a lock, and replaced as a
-// whole. Tables share the pages that did not change between them.
+// whole. Tables share what did not change between them.
+//
+// Links, groups and creators lie outside the Go heap for as long as a table refers to them: who reads one must keep the
+// table alive until done with it.
 type Table struct {
 	domains  map[string]*Domain // by canonical host
-	pages    []*page            // by link number / pageLinks
-	slugs    map[uint64]uint32  // hash of domain and slug → link number; holds no pointer for the collector to follow
-	coupons  map[uint64]uint32  // hash of brand and coupon → newest link number
-	slugSeed maphash.Seed
-	names    [][]byte // packed parameter names that links refer to, see packNames
-	links    int
+	links    pages.View         // link records by link number, see link
+	groups   pages.View         // by the number in a link
+	creators pages.View         // by influencer id
+	slugs    pages.Index        // link numbers by indexKey.hash of domain and slug
+	coupons  pages.Index        // newest link numbers by indexKey.hash of brand and coupon
+	key      indexKey
+	count    int // of links that are not gone
 
 	clickIDs clickIDKeys
 	visitors visitorKey
+}
+
+// indexKey makes what is looked up by name unpredictable, so that nobody can choose names that fall into one bucket.
+type indexKey [2]uint64
+
+// hash is that of a slug of a domain, or of a coupon of a brand.
+func (k indexKey) hash(owner uint32, name []byte) uint64 {
+	return siphash.Hash(k[0], k[1]^uint64(owner), name)
 }
 
 // A Domain is a short domain with what its answers need.
@@ -59,8 +72,8 @@ func (k clickIDKeys) open(text string) (Click, error) {
 // Ready reports whether the table can answer: it has the cluster's keys.
 func (t *Table) Ready() bool { return len(t.clickIDs) > 0 && t.visitors.day != 0 }
 
-// Links is the number of links in the table.
-func (t *Table) Links() int { return t.links }
+// Links is the number of links in the table. Those that a missing campaign or creator keeps from being answered count.
+func (t *Table) Links() int { return t.count }
 
 // Domain finds a short domain by its canonical host, or nil.
 func (t *Table) Domain(host []byte) *Domain { return t.domains[string(host)] }
@@ -86,107 +99,99 @@ func (d *Domain) signers(slug, signature []byte) (s slots) {
 	return s
 }
 
-// pageLinks is how many consecutive link numbers share a page: what a change of one link copies.
-const pageLinks = 512
+// link is the record of a number, nil where there is none.
+func (t *Table) link(number uint32) link { return t.links.At(number) }
 
-// A page holds the records of pageLinks links back to back, so that a link costs its bytes and a 4-byte offset,
-// and the collector sees one pointer a page.
-type page struct {
-	offset [pageLinks + 1]uint32
-	data   []byte
-}
+// An attribution says who has earned a click.
+type attribution struct{ brand, campaign, influencer uint32 }
 
-// A record, little endian:
-//
-//	 0       4          8            12       16       20        24      25       26     27
-//	+-------+----------+------------+--------+--------+---------+-------+--------+------+--------+
-//	| brand | campaign | influencer | domain | starts | expires | flags | key id | tier | format |
-//	+-------+----------+------------+--------+--------+---------+-------+--------+------+--------+
-//	 28      32       34      36         38         40     41            42
-//	+-------+--------+-------+----------+----------+------+-------------+--------+-------------+----------+------+----------+
-//	| names | prefix | query | fragment | fallback | slug | click param | prefix | click param | fragment | slug | fallback |
-//	+-------+--------+-------+----------+----------+------+-------------+--------+-------------+----------+------+----------+
-//	         lengths  offset  lengths →                                  bytes →
-//
-// starts and expires are Unix seconds, 0 = none; names indexes Table.names; query is where in prefix the query begins.
-// Of a link that is deleted or cannot be served only brand, campaign and influencer are left: its clicks may still convert.
-const recordFixed = 42
-
-const linkEnabled = 1 // flag
-
-// record is a view of one link's bytes.
-type record []byte
-
-func (t *Table) record(number uint32) record {
-	p := number / pageLinks
-	if int(p) >= len(t.pages) || t.pages[p] == nil {
-		return nil
+// attribution is that of a link; false for a number that was never a link's. It is known of deleted links too.
+func (t *Table) attribution(number uint32) (a attribution, known bool) {
+	l := t.link(number)
+	if len(l) == 0 {
+		return a, false
 	}
-	pg, i := t.pages[p], number%pageLinks
-	return pg.data[pg.offset[i]:pg.offset[i+1]]
+	g := group(t.groups.At(l.group()))
+	return attribution{g.brand(), g.campaign(), l.influencer()}, true
 }
 
-// served reports whether there is a link to answer, and more to r than whom its clicks belong to.
-func (r record) served() bool { return len(r) >= recordFixed }
-
-func (r record) brand() uint32      { return binary.LittleEndian.Uint32(r) }
-func (r record) campaign() uint32   { return binary.LittleEndian.Uint32(r[4:]) }
-func (r record) influencer() uint32 { return binary.LittleEndian.Uint32(r[8:]) }
-func (r record) domain() uint32     { return binary.LittleEndian.Uint32(r[12:]) }
-func (r record) starts() int64      { return int64(binary.LittleEndian.Uint32(r[16:])) }
-func (r record) expires() int64     { return int64(binary.LittleEndian.Uint32(r[20:])) }
-func (r record) enabled() bool      { return r[24]&linkEnabled != 0 }
-func (r record) keyID() uint8       { return r[25] }
-func (r record) tier() ingest.Tier  { return ingest.Tier(r[26]) }
-func (r record) format() ingest.Format {
-	return ingest.Format(r[27])
-}
-func (r record) names() uint32    { return binary.LittleEndian.Uint32(r[28:]) }
-func (r record) queryOffset() int { return int(binary.LittleEndian.Uint16(r[34:])) }
-
-// location returns the fixed pieces of the link's Location.
-func (r record) location() (prefix, clickParam, fragment []byte) {
-	p := recordFixed + int(binary.LittleEndian.Uint16(r[32:]))
-	c := p + int(r[41])
-	f := c + int(binary.LittleEndian.Uint16(r[36:]))
-	return r[recordFixed:p], r[p:c], r[c:f]
+// A resolved link is all that answering a click needs.
+type resolved struct {
+	domain  *Domain
+	number  uint32
+	link    link
+	group   group
+	creator creator
+	texts   linkTexts
+	slug    []byte // as requested; empty for a code
 }
 
-// slugAndFallback returns the link's vanity slug and fallback URL, each empty where it has none.
-func (r record) slugAndFallback() (slug, fallback []byte) {
-	fallbackAt := len(r) - int(binary.LittleEndian.Uint16(r[38:]))
-	return r[fallbackAt-int(r[40]) : fallbackAt], r[fallbackAt:]
+// answered reads the link of a number; false where there is none on d, or something that it needs is missing.
+func (t *Table) answered(d *Domain, number uint32) (r resolved, ok bool) {
+	l := t.link(number)
+	if l.gone() {
+		return r, false
+	}
+	r = resolved{domain: d, number: number, link: l, group: t.groups.At(l.group()), creator: t.creators.At(l.influencer()), texts: l.texts()}
+	if len(r.creator) == 0 || !r.group.is(groupKnown) || r.group.domain() != d.ID {
+		return r, false
+	}
+	if len(r.texts.tail) == 0 {
+		if !r.group.is(groupTail) {
+			return r, false
+		}
+	}
+	return r, len(r.texts.head) > 0 || len(r.group.head()) > 0
+}
+
+// bySlug is answered for a vanity slug.
+func (t *Table) bySlug(d *Domain, slug []byte) (r resolved, ok bool) {
+	candidates := t.slugs.Find(t.key.hash(d.ID, slug))
+	for {
+		number, more := candidates.Next()
+		if !more {
+			return r, false
+		}
+		if r, ok = t.answered(d, number); ok && string(r.texts.slug) == string(slug) {
+			return r, true
+		}
+	}
+}
+
+// appendLocation appends the link's Location up to what the visitor brings, and returns the fragment that ends it.
+func (r *resolved) appendLocation(dst []byte) (location, fragment []byte) {
+	head, tail := r.texts.head, r.texts.tail
+	if len(head) == 0 {
+		head = r.group.head()
+	}
+	if len(tail) == 0 {
+		tail = r.group.tail()
+	}
+	head, fragment = cutFragment(head)
+	return appendTail(append(dst, head...), tail, r.creator, r.texts.key), fragment
+}
+
+// storedNames are the packed names of the Location's parameters: all those of the group, or, where head or tail are the
+// link's own, what the query says. scratch is memory for these.
+func (r *resolved) storedNames(all, query []byte, scratch *[]byte) []byte {
+	if len(r.texts.head)+len(r.texts.tail) == 0 {
+		return all
+	}
+	*scratch = appendNames(append((*scratch)[:0], r.group.clickIDNames(all)...), query)
+	return *scratch
 }
 
 // state says whether the link redirects at a moment in Unix seconds: 0, or why not.
-func (r record) state(now int64) ingest.Reasons {
-	switch {
-	case !r.enabled() || now < r.starts():
+func (r *resolved) state(now int64) ingest.Reasons {
+	if !r.link.enabled() || !r.group.is(groupEnabled) || !r.creator.enabled() || now < max(r.link.starts(), r.group.starts()) {
 		return ingest.Disabled
-	case r.expires() != 0 && now >= r.expires():
-		return ingest.Expired
+	}
+	for _, end := range [...]int64{r.link.expires(), r.group.ends()} {
+		if end != 0 && now >= end {
+			return ingest.Expired
+		}
 	}
 	return 0
-}
-
-// slug finds a link by its vanity slug.
-func (t *Table) slug(d *Domain, slug []byte) (number uint32, r record) {
-	number, ok := t.slugs[slugHash(t.slugSeed, d.ID, slug)]
-	if !ok {
-		return 0, nil
-	}
-	r = t.record(number)
-	if !r.served() || r.domain() != d.ID {
-		return 0, nil
-	}
-	if s, _ := r.slugAndFallback(); string(s) != string(slug) {
-		return 0, nil
-	}
-	return number, r
-}
-
-func slugHash(seed maphash.Seed, domain uint32, slug []byte) uint64 {
-	return maphash.Bytes(seed, slug) ^ uint64(domain)*0x9e3779b97f4a7c15
 }
 
 // unixOrZero is t in Unix seconds as a record keeps it: 0 for no time, clamped to 32 bits.

@@ -1,0 +1,245 @@
+package redirect
+
+import (
+	"encoding/binary"
+
+	"carom/ingest"
+)
+
+// A table keeps links, groups of links and creators as short byte strings (package pages), integers little endian. Times are
+// Unix seconds, 0 = none. What thousands of links share is in their group, so that a link at random is one or two lines of
+// memory.
+//
+//	link      0       1       4            8        12
+//	         +-------+-------+------------+--------+---------+- - -+- - -+- - -+- - - -+- - -+- - -+
+//	         | flags | group | influencer | starts | expires | key |slug |coupon fallback tail| head|
+//	         +-------+-------+------------+--------+---------+- - -+- - -+- - -+- - - -+- - -+- - -+
+//
+// Behind starts comes what the flags say: expires; key and slug, each after a byte of length; with flagExtra all three of
+// coupon (a byte of length), fallback and tail (two bytes each). The rest is the head. A link has a key where its tail asks
+// for one, and a head and a tail of its own where they differ from its group's.
+//
+// Of a link that is deleted or refused there is only the part before starts, for its clicks may still convert; and, of a
+// refused one, the coupon.
+type link []byte
+
+const (
+	linkGone  = 8  // bytes of a link that is gone
+	linkFixed = 12 // bytes of one that is not, at least
+
+	flagEnabled = 1 << 0 // flags
+	flagGone    = 1 << 1
+	flagExpires = 1 << 2
+	flagKey     = 1 << 3
+	flagSlug    = 1 << 4
+	flagExtra   = 1 << 5
+)
+
+// gone reports whether there is nothing to answer: no such link, or one of which only its attribution is left.
+func (l link) gone() bool { return len(l) < linkFixed || l[0]&flagGone != 0 }
+
+func (l link) enabled() bool      { return l[0]&flagEnabled != 0 }
+func (l link) group() uint32      { return binary.LittleEndian.Uint32(l) >> 8 }
+func (l link) influencer() uint32 { return binary.LittleEndian.Uint32(l[4:]) }
+func (l link) starts() int64      { return int64(binary.LittleEndian.Uint32(l[8:])) }
+
+func (l link) expires() int64 {
+	if l[0]&flagExpires == 0 {
+		return 0
+	}
+	return int64(binary.LittleEndian.Uint32(l[linkFixed:]))
+}
+
+// linkTexts are the texts of a link, each empty where it has none.
+type linkTexts struct {
+	key, slug, coupon, fallback, tail, head []byte
+}
+
+func (l link) texts() (x linkTexts) {
+	if l[0]&flagGone != 0 {
+		x.coupon = l[linkGone:]
+		return x
+	}
+	rest := []byte(l[linkFixed:])
+	flags := l[0]
+	if flags&flagExpires != 0 {
+		rest = rest[4:]
+	}
+	if flags&flagKey != 0 {
+		x.key, rest = cutText8(rest)
+	}
+	if flags&flagSlug != 0 {
+		x.slug, rest = cutText8(rest)
+	}
+	if flags&flagExtra != 0 {
+		x.coupon, rest = cutText8(rest)
+		x.fallback, rest = cutText16(rest)
+		x.tail, rest = cutText16(rest)
+	}
+	x.head = rest
+	return x
+}
+
+// cutText8 splits off a text after its byte of length.
+func cutText8(b []byte) (text, rest []byte) {
+	n := 1 + int(b[0])
+	return b[1:n], b[n:]
+}
+
+// cutText16 splits off a text after its two bytes of length.
+func cutText16(b []byte) (text, rest []byte) {
+	n := 2 + int(binary.LittleEndian.Uint16(b))
+	return b[2:n], b[n:]
+}
+
+// appendLink encodes a link that is not gone. The texts must fit their lengths.
+func appendLink(dst []byte, group, influencer, starts, expires uint32, enabled bool, x linkTexts) link {
+	le := binary.LittleEndian
+	var flags uint32
+	flag := func(set bool, bit uint32) {
+		if set {
+			flags |= bit
+		}
+	}
+	extra := len(x.coupon)+len(x.fallback)+len(x.tail) > 0
+	flag(enabled, flagEnabled)
+	flag(expires != 0, flagExpires)
+	flag(len(x.key) > 0, flagKey)
+	flag(len(x.slug) > 0, flagSlug)
+	flag(extra, flagExtra)
+	dst = le.AppendUint32(dst, group<<8|flags)
+	dst = le.AppendUint32(dst, influencer)
+	dst = le.AppendUint32(dst, starts)
+	if expires != 0 {
+		dst = le.AppendUint32(dst, expires)
+	}
+	if len(x.key) > 0 {
+		dst = append(append(dst, byte(len(x.key))), x.key...)
+	}
+	if len(x.slug) > 0 {
+		dst = append(append(dst, byte(len(x.slug))), x.slug...)
+	}
+	if extra {
+		dst = append(append(dst, byte(len(x.coupon))), x.coupon...)
+		dst = append(le.AppendUint16(dst, uint16(len(x.fallback))), x.fallback...)
+		dst = append(le.AppendUint16(dst, uint16(len(x.tail))), x.tail...)
+	}
+	return append(dst, x.head...)
+}
+
+// appendGone encodes what is left of a link that is deleted or refused.
+func appendGone(dst []byte, group, influencer uint32, coupon string) link {
+	dst = binary.LittleEndian.AppendUint32(dst, group<<8|flagGone)
+	dst = binary.LittleEndian.AppendUint32(dst, influencer)
+	return append(dst, coupon...)
+}
+
+// A group is what links have in common that are of one campaign, on one domain, signed with one key, for one kind of post.
+//
+//	 0       4          8        12       16     20      21       22       23
+//	+-------+----------+--------+--------+------+-------+--------+--------+-------------+
+//	| brand | campaign | domain | starts | ends | flags | key id | format | click param |
+//	+-------+----------+--------+--------+------+-------+--------+--------+-------------+
+//	 24     26     28               30                                    length ↑
+//	+------+------+----------------+------+------+-------------+-------+
+//	| head | tail | click-id names | head | tail | click param | names |
+//	+------+------+----------------+------+------+-------------+-------+
+//	 lengths →                      bytes →
+//
+// names are those of all parameters, packed; the first ones, of the length at 28, are the click id's. A head is empty where
+// the campaign's destination is refused: only links with their own are answered.
+type group []byte
+
+const (
+	groupFixed = 30
+
+	groupEnabled = 1 << 0 // flags
+	groupKnown   = 1 << 1 // campaign and brand are; otherwise none of its links is answered
+	groupTail    = 1 << 2 // the tail is good; otherwise only links with their own are answered
+)
+
+func (g group) brand() uint32         { return binary.LittleEndian.Uint32(g) }
+func (g group) campaign() uint32      { return binary.LittleEndian.Uint32(g[4:]) }
+func (g group) domain() uint32        { return binary.LittleEndian.Uint32(g[8:]) }
+func (g group) starts() int64         { return int64(binary.LittleEndian.Uint32(g[12:])) }
+func (g group) ends() int64           { return int64(binary.LittleEndian.Uint32(g[16:])) }
+func (g group) is(flag byte) bool     { return g[20]&flag != 0 }
+func (g group) keyID() uint8          { return g[21] }
+func (g group) format() ingest.Format { return ingest.Format(g[22]) }
+
+func (g group) key() groupKey {
+	return groupKey{g.brand(), g.campaign(), g.domain(), g.keyID(), g.format()}
+}
+
+// head is the group's head with its fragment.
+func (g group) head() []byte {
+	return g[groupFixed : groupFixed+int(binary.LittleEndian.Uint16(g[24:]))]
+}
+
+func (g group) tail() []byte {
+	at := groupFixed + int(binary.LittleEndian.Uint16(g[24:]))
+	return g[at : at+int(binary.LittleEndian.Uint16(g[26:]))]
+}
+
+// clickParam is "name=", and names are those of all parameters.
+func (g group) clickParam() (clickParam, names []byte) {
+	at := groupFixed + int(binary.LittleEndian.Uint16(g[24:])) + int(binary.LittleEndian.Uint16(g[26:]))
+	end := at + int(g[23])
+	return g[at:end], g[end:]
+}
+
+// clickIDNames are those of names that are the click id's.
+func (g group) clickIDNames(names []byte) []byte {
+	return names[:binary.LittleEndian.Uint16(g[28:])]
+}
+
+// groupTexts are the texts of a group.
+type groupTexts struct {
+	head, tail, clickParam, names []byte
+	clickIDNames                  int // bytes of names
+}
+
+func appendGroup(dst []byte, k groupKey, starts, ends uint32, flags byte, x groupTexts) group {
+	le := binary.LittleEndian
+	for _, n := range [...]uint32{k.brand, k.campaign, k.domain, starts, ends} {
+		dst = le.AppendUint32(dst, n)
+	}
+	dst = append(dst, flags, k.keyID, byte(k.format), byte(len(x.clickParam)))
+	dst = le.AppendUint16(dst, uint16(len(x.head)))
+	dst = le.AppendUint16(dst, uint16(len(x.tail)))
+	dst = le.AppendUint16(dst, uint16(x.clickIDNames))
+	for _, s := range [...][]byte{x.head, x.tail, x.clickParam, x.names} {
+		dst = append(dst, s...)
+	}
+	return dst
+}
+
+// A creator is what the answers to an influencer's links need of them.
+//
+//	 0      1         2                 4
+//	+------+---------+-----------------+----------+-----+
+//	| tier | enabled | platform length | platform | key |   texts are escaped for a query
+//	+------+---------+-----------------+----------+-----+
+type creator []byte
+
+const creatorFixed = 4
+
+func (c creator) tier() ingest.Tier { return ingest.Tier(c[0]) }
+func (c creator) enabled() bool     { return c[1] != 0 }
+
+func (c creator) platform() []byte {
+	return c[creatorFixed : creatorFixed+int(binary.LittleEndian.Uint16(c[2:]))]
+}
+
+func (c creator) key() []byte {
+	return c[creatorFixed+int(binary.LittleEndian.Uint16(c[2:])):]
+}
+
+func appendCreator(dst []byte, tier ingest.Tier, enabled bool, platform, key string) creator {
+	dst = append(dst, byte(tier), 0)
+	if enabled {
+		dst[len(dst)-1] = 1
+	}
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(platform)))
+	return append(append(dst, platform...), key...)
+}

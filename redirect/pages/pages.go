@@ -1,0 +1,141 @@
+// Package pages keeps short byte strings by number, and finds numbers by hash, in memory that the garbage collector neither
+// scans nor counts. It is what a table of ten million links is made of.
+//
+// A Writer changes what it holds and freezes it into a View. A View never changes; it shares with the next one every page
+// in which nothing did. Any number of readers use it without a lock.
+//
+// The bytes lie outside the Go heap and are given back once no View refers to them. Whoever reads bytes of a View must
+// keep the View itself alive until it is done with them (runtime.KeepAlive): the bytes alone keep nothing.
+package pages
+
+import "encoding/binary"
+
+// A page holds the items of perPage consecutive numbers: what a change of one item copies. It lies in one piece.
+//
+//	 0        4      8        12                                          size
+//	+--------+------+--------+--------+--------+- - - -+--------+- - - - -+
+//	| number | size | stride | slot 0 | slot 1 |       | slot   | spilled |
+//	|        |      |        |        |        |       | 127    | items   |
+//	+--------+------+--------+--------+--------+- - - -+--------+- - - - -+
+//
+// Integers are little endian. Every slot has stride bytes. Its first one says what it holds:
+//
+//	0       nothing
+//	1..254  that many bytes, which follow
+//	255     4 bytes follow: where behind the beginning of slot 0 the item lies, as 2 bytes of length and its bytes
+//
+// The stride is chosen for each page so that most items fit and little is wasted (see layout): such an item costs one
+// miss of the cache, a spilled one two.
+const (
+	perPage    = 128
+	pageHeader = 12
+	spilled    = 255
+
+	minSpillStride = 5 // the mark and where the item lies
+	spillOverhead  = 2 // its length
+)
+
+// MaxItem is the length in bytes of the longest item.
+const MaxItem = 1<<16 - 1
+
+// A ref says where a page is: chunk<<44 | stride<<36 | offset of slot 0 in the chunk. 0 is no page, for slot 0 never lies at
+// the beginning of a chunk.
+type ref uint64
+
+func newRef(chunk, stride, offset int) ref {
+	return ref(chunk)<<44 | ref(stride)<<36 | ref(offset)
+}
+
+func (r ref) chunk() int  { return int(r >> 44) }
+func (r ref) stride() int { return int(r >> 36 & 0xff) }
+func (r ref) offset() int { return int(r & (1<<36 - 1)) }
+
+// A View is what a Writer held at one moment. The zero View holds nothing.
+type View struct {
+	refs   []ref    // by number / perPage
+	memory [][]byte // by chunk number; bytes outside the heap
+	chunks []*chunk // owners of memory: as long as one is reachable its bytes are there
+}
+
+// At returns the item of a number, empty where there is none. It must not be written to.
+func (v *View) At(number uint32) []byte {
+	p := number / perPage
+	if uint64(p) >= uint64(len(v.refs)) || v.refs[p] == 0 {
+		return nil
+	}
+	r := v.refs[p]
+	slots := v.memory[r.chunk()][r.offset():]
+	slot := slots[int(number%perPage)*r.stride():]
+	n := int(slot[0])
+	if n != spilled {
+		return slot[1 : 1+n : 1+n]
+	}
+	item := slots[binary.LittleEndian.Uint32(slot[1:]):]
+	n = spillOverhead + int(binary.LittleEndian.Uint16(item))
+	return item[spillOverhead:n:n]
+}
+
+// items are those of one page.
+type items [perPage][]byte
+
+// spillPenalty is what a spilled item is counted to cost beyond its bytes: half a cache line would be a byte too much for
+// most pages, nothing at all would spill items to save a byte.
+const spillPenalty = 8
+
+// layout chooses the stride of a page and returns its size; 0, 0 for an empty one.
+func (it *items) layout() (stride, size int) {
+	var count [spilled + 1]int // of items by the length of the slot that they need; those without one at spilled
+	filled, spill, penalty := 0, 0, 0
+	for _, item := range it {
+		if len(item) == 0 {
+			continue
+		}
+		count[min(1+len(item), spilled)]++
+		filled++
+		spill += len(item) + spillOverhead
+		penalty += spillPenalty
+	}
+	if filled == 0 {
+		return 0, 0
+	}
+	stride, size = minSpillStride, perPage*minSpillStride+spill
+	least := size + penalty
+	for s := 2; s < spilled; s++ {
+		if count[s] == 0 {
+			continue
+		}
+		filled -= count[s]
+		spill -= count[s] * (s - 1 + spillOverhead)
+		penalty -= count[s] * spillPenalty
+		if s < minSpillStride && filled > 0 {
+			continue
+		}
+		if cost := perPage*s + spill + penalty; cost <= least {
+			stride, size, least = s, perPage*s+spill, cost
+		}
+	}
+	return stride, pageHeader + size
+}
+
+// write fills b, which is zeroed and as long as layout says.
+func (it *items) write(b []byte, number uint32, stride int) {
+	le := binary.LittleEndian
+	le.PutUint32(b, number)
+	le.PutUint32(b[4:], uint32(len(b)))
+	le.PutUint32(b[8:], uint32(stride))
+	slots := b[pageHeader:]
+	spill := perPage * stride
+	for i, item := range it {
+		slot := slots[i*stride:]
+		switch {
+		case len(item) < stride:
+			slot[0] = byte(len(item))
+			copy(slot[1:], item)
+		default:
+			slot[0] = spilled
+			le.PutUint32(slot[1:], uint32(spill))
+			le.PutUint16(slots[spill:], uint16(len(item)))
+			spill += spillOverhead + copy(slots[spill+spillOverhead:], item)
+		}
+	}
+}
