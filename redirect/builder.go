@@ -105,7 +105,7 @@ func (b *Builder) SetCampaign(v Campaign) {
 	b.recompile[groupParent{campaign: v.ID}] = true
 	old, known := b.campaigns[v.ID]
 	b.stale.Campaigns = append(b.stale.Campaigns, v.ID)
-	if v.UTM.names("link") && !(known && old.UTM.names("link")) {
+	if v.UTM.names("link") && (!known || !old.UTM.names("link")) {
 		b.stale.Keyless = append(b.stale.Keyless, v.ID)
 	}
 	set(b.campaigns, v.ID, v, v.Deleted)
@@ -169,13 +169,11 @@ func (b *Builder) encode(v LinkRow, number uint32) (link, error) {
 		}
 		x.fallback = []byte(f.URL)
 	}
-	utm := v.UTM
 	if campaign, known := b.campaigns[v.Campaign]; known {
 		if err := b.ownParts(&x, v, campaign, g); err != nil {
 			return nil, err
 		}
-		utm = v.UTM.Or(campaign.UTM)
-		if utm.names("link") {
+		if v.UTM.Or(campaign.UTM).names("link") {
 			x.key = []byte(url.QueryEscape(v.Key))
 		}
 	} else {

@@ -15,7 +15,7 @@ import "encoding/binary"
 //	 0        4      8        12                                          size
 //	+--------+------+--------+--------+--------+- - - -+--------+- - - - -+
 //	| number | size | stride | slot 0 | slot 1 |       | slot   | spilled |
-//	|        |      |        |        |        |       | 127    | items   |
+//	|        |      |        |        |        |       | 255    | items   |
 //	+--------+------+--------+--------+--------+- - - -+--------+- - - - -+
 //
 // Integers are little endian. Every slot has stride bytes. Its first one says what it holds:
@@ -27,7 +27,7 @@ import "encoding/binary"
 // The stride is chosen for each page so that most items fit and little is wasted (see layout): such an item costs one
 // miss of the cache, a spilled one two.
 const (
-	perPage    = 128
+	perPage    = 256
 	pageHeader = 12
 	spilled    = 255
 

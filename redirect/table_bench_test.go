@@ -1,0 +1,184 @@
+package redirect
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"runtime/debug"
+	runtimemetrics "runtime/metrics"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// tableLinks is how many links the tables of BenchmarkTable hold.
+var tableLinks = flag.Uint("links", 10_000_000, "links of BenchmarkTable")
+
+// benchWorld gives a builder the parents of a large installation: 20 brands, 2 000 campaigns with a destination and UTM
+// templates, 10 000 creators.
+func benchWorld() *Builder {
+	b := NewBuilder()
+	for id := uint32(1); id <= 20; id++ {
+		b.SetBrand(Brand{ID: id, Key: fmt.Sprintf("brand-%d", id), Name: fmt.Sprintf("Brand %d", id), Currency: "EUR"})
+		b.SetKey(KeyRow{Brand: id, Kind: KeyCode, ID: "0", Secret: modelSecret(id), Active: true})
+		b.SetDomain(DomainRow{ID: id, Host: modelHost(id), Brand: id})
+	}
+	for id := uint32(1); id <= 2_000; id++ {
+		b.SetCampaign(Campaign{
+			ID: id, Key: fmt.Sprintf("campaign-%d", id), Brand: id%20 + 1,
+			Destination: fmt.Sprintf("https://shop.example/collections/%d?ref=creators", id),
+			UTM: UTM{
+				Source: "{platform}", Medium: "influencer", Campaign: "{campaign}", Content: "{influencer}-{link}",
+			},
+			ClickIDParam: "click_id", Enabled: true,
+		})
+	}
+	for id := uint32(1); id <= 10_000; id++ {
+		b.SetInfluencer(Influencer{ID: id, Key: fmt.Sprintf("creator-%d", id), Platform: "instagram", Enabled: true})
+	}
+	return b
+}
+
+// benchLink is link number n of a kind: "templates" has its campaign's destination, "slugs" a vanity slug besides in one link
+// of four, "own" a destination of its own of 90 bytes.
+func benchLink(kind string, n uint32) LinkRow {
+	campaign := n/64%2_000 + 1
+	l := LinkRow{
+		ID: n, Key: fmt.Sprintf("link-%d", n), Brand: campaign%20 + 1, Campaign: campaign, Influencer: n%10_000 + 1, Domain: campaign%20 + 1,
+		Starts: time.Unix(1_750_000_000+int64(n/1000), 0), Enabled: true,
+	}
+	switch {
+	case kind == "slugs" && n%4 == 0:
+		l.Slug = fmt.Sprintf("slug-%d", n)
+	case kind == "own":
+		l.Destination = fmt.Sprintf("https://shop.example/collections/summer/%s/item-%09d", strings.Repeat("x", int(n%40)), n)
+	}
+	return l
+}
+
+// resident is how much memory the process has, as the kernel says.
+func resident(b *testing.B) int {
+	b.Helper()
+	runtime.GC()
+	debug.FreeOSMemory()
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		b.Skip("this system does not say how much memory is resident:", err)
+	}
+	pages, err := strconv.Atoi(strings.Fields(string(statm))[1])
+	if err != nil {
+		b.Fatal(err)
+	}
+	return pages * os.Getpagesize()
+}
+
+// collectorCPU is the CPU time that the garbage collector has used so far.
+func collectorCPU() time.Duration {
+	sample := []runtimemetrics.Sample{{Name: "/cpu/classes/gc/total:cpu-seconds"}}
+	runtimemetrics.Read(sample)
+	return time.Duration(sample[0].Value.Float64() * float64(time.Second))
+}
+
+// BenchmarkTable is a table of -links links (10 million): how long it takes to build, what a link takes of the process's
+// memory (for "own" what it takes beyond its destination), what a cycle of the garbage collector costs with it, and how long
+// it takes to find a link and put its Location together.
+func BenchmarkTable(b *testing.B) {
+	for _, kind := range []string{"templates", "slugs", "own"} {
+		b.Run(kind, func(b *testing.B) { benchTable(b, kind, uint32(*tableLinks)) })
+	}
+}
+
+func benchTable(b *testing.B, kind string, n uint32) {
+	before := resident(b)
+	builder := benchWorld()
+	began, own := time.Now(), 0
+	for number := uint32(1); number <= n; number++ {
+		l := benchLink(kind, number)
+		own += len(l.Destination)
+		if err := builder.SetLink(l); err != nil {
+			b.Fatal(err)
+		}
+	}
+	table := builder.Table()
+	built := time.Since(began)
+	perLink := float64(resident(b)-before-own) / float64(n)
+	cpu := collectorCPU()
+	const cycles = 5
+	for range cycles {
+		runtime.GC()
+	}
+	cycle := (collectorCPU() - cpu) / cycles
+	b.Logf("%s: %d links built in %v; %.1f bytes a link resident (%.1f of it table), own destinations not counted; %v CPU a GC cycle",
+		kind, n, built.Round(time.Millisecond), perLink, float64(builder.Bytes()-own)/float64(n), cycle)
+
+	domains := make([]*Domain, 21)
+	keys := make([]CodeKey, 21)
+	for id := uint32(1); id <= 20; id++ {
+		domains[id] = table.Domain([]byte(modelHost(id)))
+		keys[id] = NewCodeKey(modelSecret(id), modelHost(id))
+	}
+	location := make([]byte, 0, 4096)
+	// Each number depends on what the one before has found, so that a processor cannot look for several links at once.
+	lookup := func(b *testing.B, pick func(r uint32) uint32, want bool) {
+		r := uint32(1)
+		for b.Loop() {
+			l := table.link(pick(r))
+			if l.gone() == want {
+				b.Fatalf("link %d is found: %v", pick(r), !want)
+			}
+			r = r*1_664_525 + 1_013_904_223 + uint32(len(l))
+		}
+		b.ReportMetric(perLink, "B/link")
+		b.ReportMetric(float64(cycle.Microseconds()), "µs/GC")
+	}
+	locate := func(b *testing.B, pick func(r uint32) uint32) {
+		r := uint32(1)
+		for b.Loop() {
+			number := pick(r)
+			l, ok := table.answered(domains[benchDomain(number)], number)
+			if !ok {
+				b.Fatalf("link %d is not answered", number)
+			}
+			location, _ = l.appendLocation(location[:0])
+			r = r*1_664_525 + 1_013_904_223 + uint32(location[len(location)-1])
+		}
+	}
+	used := make([]uint32, 100_000)
+	for i := range used {
+		used[i] = rand.Uint32N(n) + 1
+	}
+	hot := func(r uint32) uint32 { return r>>28 + 1 }
+	random := func(r uint32) uint32 { return below(r, n) + 1 }
+	inUse := func(r uint32) uint32 { return used[below(r, uint32(len(used)))] }
+	b.Run("lookup/hot", func(b *testing.B) { lookup(b, hot, true) })
+	b.Run("lookup/random", func(b *testing.B) { lookup(b, random, true) })
+	b.Run("lookup/absent", func(b *testing.B) { lookup(b, func(r uint32) uint32 { return n + 1 + below(r, MaxLink-n) }, false) })
+	b.Run("location/hot", func(b *testing.B) { locate(b, hot) })
+	b.Run("location/random", func(b *testing.B) { locate(b, random) })
+	b.Run("location/random of 100000", func(b *testing.B) { locate(b, inUse) })
+	if kind != "slugs" {
+		return
+	}
+	slugs := func(b *testing.B, format string, want bool) {
+		slug := make([]byte, 0, 64)
+		for b.Loop() {
+			number := (rand.Uint32N(n/4) + 1) * 4
+			slug = strconv.AppendUint(append(slug[:0], format...), uint64(number), 10)
+			if _, ok := table.bySlug(domains[benchDomain(number)], slug); ok != want {
+				b.Fatalf("slug %s is found: %v", slug, ok)
+			}
+		}
+	}
+	b.Run("lookup/random slug", func(b *testing.B) { slugs(b, "slug-", true) })
+	b.Run("lookup/absent slug", func(b *testing.B) { slugs(b, "none-", false) })
+	runtime.KeepAlive(table)
+}
+
+// below scales 32 random bits to a number below n.
+func below(r, n uint32) uint32 { return uint32(uint64(r) * uint64(n) >> 32) }
+
+// benchDomain is the domain of benchLink n.
+func benchDomain(n uint32) uint32 { return (n/64%2_000+1)%20 + 1 }
