@@ -59,7 +59,7 @@ func (s *Server) ended(ctx *fasthttp.RequestCtx, l *resolved, why ingest.Reasons
 		outcome = outcomeExpired
 	}
 	s.metrics.count(outcome)
-	fallback := l.texts.fallback
+	fallback := l.link.texts().fallback
 	if len(fallback) == 0 {
 		fallback = l.domain.Fallback
 	}

@@ -202,7 +202,7 @@ func (b *Builder) ownParts(x *linkTexts, v LinkRow, campaign Campaign, g group) 
 		return err
 	}
 	utm := v.UTM.Or(campaign.UTM)
-	if h := head(destination.URL, utm, campaign.ClickIDParam); h != string(g.head()) {
+	if h := head(destination.URL, utm, campaign.ClickIDParam); !g.is(groupHead) || h != string(g.head()) {
 		x.head = []byte(h)
 	}
 	tail, err := compileTail(utm, constants{brand.Key, campaign.Key, v.Format.String()})
@@ -221,7 +221,7 @@ func (b *Builder) answerable(v LinkRow, l link) error {
 	if len(b.creators.At(v.Influencer)) == 0 || !g.is(groupKnown) {
 		return fmt.Errorf("%w: campaign %d, influencer %d or brand %d", ErrReference, v.Campaign, v.Influencer, v.Brand)
 	}
-	if len(x.head) == 0 && len(g.head()) == 0 || len(x.tail) == 0 && !g.is(groupTail) {
+	if len(x.head) == 0 && !g.is(groupHead) || len(x.tail) == 0 && !g.is(groupTail) {
 		_, err := b.compile(g.key())
 		return err
 	}

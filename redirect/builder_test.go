@@ -152,7 +152,8 @@ func compare(t *rapid.T, when string, table *Table, want map[uint32]modelLink) {
 		d := table.Domain([]byte(modelHost(domain)))
 		key := NewCodeKey(modelSecret(d.Brand.ID), d.Host)
 		for _, number := range append([]uint32{0, 4, 100 * pageLinks, MaxLink}, modelNumbers...) {
-			l, ok := table.resolve(d, append([]byte{'/'}, key.AppendCode(nil, 0, number)...))
+			var l resolved
+			ok := table.resolve(&l, d, append([]byte{'/'}, key.AppendCode(nil, 0, number)...))
 			link, known := want[number]
 			if known = known && link.row.Domain == domain; ok != known {
 				t.Fatalf("%s: code of link %d on domain %d resolves: %v, want %v", when, number, domain, ok, known)
@@ -162,7 +163,8 @@ func compare(t *rapid.T, when string, table *Table, want map[uint32]modelLink) {
 			}
 		}
 		for _, slug := range modelSlugs[2:] {
-			l, ok := table.resolve(d, []byte("/"+slug))
+			var l resolved
+			ok := table.resolve(&l, d, []byte("/"+slug))
 			var owner uint32
 			for number, link := range want {
 				if link.row.Domain == domain && link.row.Slug == slug {
@@ -180,7 +182,7 @@ func compare(t *rapid.T, when string, table *Table, want map[uint32]modelLink) {
 }
 
 func compareLink(t *rapid.T, when string, l resolved, number uint32, want modelLink) {
-	location, fragment := l.appendLocation(nil)
+	at, texts := l.appendLocation(nil), l.link.texts()
 	destination, wantFragment, _ := strings.Cut(want.destination, "#")
 	if strings.Contains(destination, "?") {
 		destination += "&"
@@ -190,12 +192,12 @@ func compareLink(t *rapid.T, when string, l resolved, number uint32, want modelL
 	if wantFragment != "" {
 		wantFragment = "#" + wantFragment
 	}
-	if l.number != number || string(location) != destination || string(fragment) != wantFragment ||
-		string(l.texts.slug) != want.row.Slug || string(l.texts.fallback) != want.row.Fallback || l.group.campaign() != want.row.Campaign ||
+	if l.number != number || string(at.text) != destination || string(at.fragment) != wantFragment ||
+		string(texts.slug) != want.row.Slug || string(texts.fallback) != want.row.Fallback || l.group.campaign() != want.row.Campaign ||
 		l.group.brand() != want.row.Brand || l.link.influencer() != 1 || l.creator.tier() != ingest.TierMid ||
 		(l.state(1000) == 0) != want.row.Enabled {
-		t.Fatalf("%s: link %d is %q %q slug %q fallback %q campaign %d, want %+v", when, number, location, fragment, l.texts.slug,
-			l.texts.fallback, l.group.campaign(), want)
+		t.Fatalf("%s: link %d is %q %q slug %q fallback %q campaign %d, want %+v", when, number, at.text, at.fragment, texts.slug,
+			texts.fallback, l.group.campaign(), want)
 	}
 }
 
@@ -285,7 +287,7 @@ func TestSetLinkRefusals(t *testing.T) {
 		}
 		table := m.builder.Table()
 		d := table.Domain([]byte(modelHost(1)))
-		if _, answered := table.answered(d, 3); answered != (err == nil) {
+		if answered := table.answered(&resolved{}, d, 3); answered != (err == nil) {
 			t.Errorf("%s: the link is answered: %v", name, answered)
 		}
 		if a, known := table.attribution(3); !known || a != (attribution{row.Brand, row.Campaign, row.Influencer}) {
@@ -347,12 +349,12 @@ func TestReadersAndBuilderDoNotMeet(t *testing.T) {
 				table := current.Load()
 				number := i%(3*pageLinks) + 1
 				key.AppendCode(path[:1], 0, number)
-				l, ok := table.resolve(table.Domain([]byte("d1.test")), path[:])
-				if !ok || l.number != number {
-					t.Errorf("link %d resolves as %d, %v", number, l.number, ok)
+				var l resolved
+				if !table.resolve(&l, table.Domain([]byte("d1.test")), path[:]) || l.number != number {
+					t.Errorf("link %d resolves as %d", number, l.number)
 					return
 				}
-				if location, _ := l.appendLocation(nil); !bytes.HasPrefix(location, []byte("https://shop.example/?")) {
+				if location := l.appendLocation(nil).text; !bytes.HasPrefix(location, []byte("https://shop.example/?")) {
 					t.Errorf("the location of link %d is %q", number, location)
 					return
 				}

@@ -12,6 +12,7 @@ import (
 // scratch is the memory of one request, pooled.
 type scratch struct {
 	host     [maxHost]byte
+	link     resolved
 	location []byte
 	names    []byte // see appendPassthrough
 	stored   []byte // names of a link's own parameters, see appendNames
@@ -73,45 +74,40 @@ func (a *asker) prefetch(value []byte) {
 
 // resolve finds the link that path names on d. A signature is verified before anything is looked up; a path that names
 // nothing, a forged code and a deleted link look alike.
-func (t *Table) resolve(d *Domain, path []byte) (l resolved, ok bool) {
+func (t *Table) resolve(r *resolved, d *Domain, path []byte) bool {
 	name := path[1:]
 	if code, isCode := ParseCode(name); isCode {
-		if !d.verify(code) {
-			return l, false
-		}
-		return t.answered(d, code.Link())
+		return d.verify(code) && t.answered(r, d, code.Link())
 	}
 	slug, signature := cutByte(name, '~')
 	if !ValidSlug(slug) || d.SignedSlugs != (len(signature) == SlugSignatureLen) || len(slug) < len(name) && !d.SignedSlugs {
-		return l, false
+		return false
 	}
 	var signers slots
 	if d.SignedSlugs {
 		if signers = d.signers(slug, signature); signers == 0 {
-			return l, false
+			return false
 		}
 	}
-	l, ok = t.bySlug(d, slug)
-	l.slug = slug
-	return l, ok && (!d.SignedSlugs || signers.has(l.group.keyID()))
+	return t.bySlug(r, d, slug) && (!d.SignedSlugs || signers.has(r.group.keyID()))
 }
 
-// decide fills s.click and s.location for a request on a resolved link. unixMillis is the wall clock.
-func (s *Server) decide(sc *scratch, t *Table, l *resolved, a asker, query []byte, addr [16]byte, unixMillis int64) {
-	c := &sc.click
+// decide fills click and location for a request on the link that was resolved. unixMillis is the wall clock.
+func (s *Server) decide(sc *scratch, t *Table, a asker, query []byte, addr [16]byte, unixMillis int64) {
+	c, l := &sc.click, &sc.link
 	millis, sequence := s.clock.next(unixMillis)
 	t.clickIDs[0].Seal(&c.ID, Click{Link: l.number, Millis: millis, Node: s.config.Node, Sequence: sequence})
 
-	loc, fragment := l.appendLocation(sc.location[:0])
+	at := l.appendLocation(sc.location[:0])
+	loc := at.text
 	clickParam, names := l.group.clickParam()
-	queryAt := bytes.IndexByte(loc, '?') + 1
 	if len(query) > 0 {
-		loc, sc.names = appendPassthrough(loc, query, l.storedNames(names, loc[queryAt:], &sc.stored), sc.names[:0])
+		loc, sc.names = appendPassthrough(loc, query, l.storedNames(at, names, &sc.stored), sc.names[:0])
 	}
 	queryEnd := len(loc)
 	loc = append(loc, clickParam...)
 	loc = AppendClickID(loc, &c.ID)
-	loc = append(loc, fragment...)
+	loc = append(loc, at.fragment...)
 	sc.location = loc
 
 	c.Millis = millis
@@ -123,6 +119,6 @@ func (s *Server) decide(sc *scratch, t *Table, l *resolved, a asker, query []byt
 	c.Tier, c.Format = l.creator.tier(), l.group.format()
 	c.Host = l.domain.hostBytes
 	c.Slug = l.slug
-	c.Query = loc[queryAt:queryEnd]
+	c.Query = loc[at.queryAt:queryEnd]
 	c.Agent, c.Referrer, c.Language = a.agent, a.referrer, a.language
 }

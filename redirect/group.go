@@ -69,14 +69,14 @@ func (b *Builder) compile(k groupKey) (g group, err error) {
 	destination, err := CheckDestination(campaign.Destination, brand.Policy)
 	if err == nil {
 		x.head = []byte(head(destination.URL, campaign.UTM, campaign.ClickIDParam))
+		flags |= groupHead
 	}
 	tail, tailErr := compileTail(campaign.UTM, constants{brand.Key, campaign.Key, k.format.String()})
 	if tailErr == nil {
 		x.tail = tail
 		flags |= groupTail
-		location, _ := cutFragment(x.head)
-		_, query := cutByte(appendTail(bytes.Clone(location), tail, appendCreator(nil, 0, false, "", ""), nil), '?')
-		names = appendNames(names, query)
+		address, _, queryAt := cutHead(x.head)
+		names = appendNames(names, appendTail(bytes.Clone(address[queryAt:]), tail, appendCreator(nil, 0, false, "", ""), nil))
 	}
 	x.names = names
 	if len(x.clickParam) > maxText || len(x.head)+len(x.tail)+len(x.names) > pages.MaxItem-groupFixed-maxText {

@@ -80,6 +80,20 @@ func (l link) texts() (x linkTexts) {
 	return x
 }
 
+// own returns what the link's Location has of its own, each empty where it has none.
+func (l link) own() (key, tail, head []byte) {
+	rest := []byte(l[linkFixed:])
+	flags := l[0]
+	if flags&(flagExpires|flagSlug|flagExtra) != 0 {
+		x := l.texts()
+		return x.key, x.tail, x.head
+	}
+	if flags&flagKey != 0 {
+		key, rest = cutText8(rest)
+	}
+	return key, nil, rest
+}
+
 // cutText8 splits off a text after its byte of length.
 func cutText8(b []byte) (text, rest []byte) {
 	n := 1 + int(b[0])
@@ -140,22 +154,23 @@ func appendGone(dst []byte, group, influencer uint32, coupon string) link {
 //	+-------+----------+--------+--------+------+-------+--------+--------+-------------+
 //	| brand | campaign | domain | starts | ends | flags | key id | format | click param |
 //	+-------+----------+--------+--------+------+-------+--------+--------+-------------+
-//	 24     26     28               30                                    length ↑
-//	+------+------+----------------+------+------+-------------+-------+
-//	| head | tail | click-id names | head | tail | click param | names |
-//	+------+------+----------------+------+------+-------------+-------+
-//	 lengths →                      bytes →
+//	 24     26        28         30     32               34                      length ↑
+//	+------+---------+----------+------+----------------+------+------+-------------+-------+
+//	| head | address | query at | tail | click-id names | head | tail | click param | names |
+//	+------+---------+----------+------+----------------+------+------+-------------+-------+
+//	 length                      lengths →               bytes →
 //
-// names are those of all parameters, packed; the first ones, of the length at 28, are the click id's. A head is empty where
-// the campaign's destination is refused: only links with their own are answered.
+// A head is its address, of the length at 26, and the fragment behind; query at is where its parameters begin. names are those
+// of all parameters, packed; the first ones, of the length at 32, are the click id's.
 type group []byte
 
 const (
-	groupFixed = 30
+	groupFixed = 34
 
 	groupEnabled = 1 << 0 // flags
 	groupKnown   = 1 << 1 // campaign and brand are; otherwise none of its links is answered
-	groupTail    = 1 << 2 // the tail is good; otherwise only links with their own are answered
+	groupHead    = 1 << 2 // the head is good; otherwise only links with their own are answered
+	groupTail    = 1 << 3 // and likewise the tail
 )
 
 func (g group) brand() uint32         { return binary.LittleEndian.Uint32(g) }
@@ -176,21 +191,28 @@ func (g group) head() []byte {
 	return g[groupFixed : groupFixed+int(binary.LittleEndian.Uint16(g[24:]))]
 }
 
+// cutHead is cutHead of the group's head.
+func (g group) cutHead() (address, fragment []byte, queryAt int) {
+	end := groupFixed + int(binary.LittleEndian.Uint16(g[24:]))
+	at := groupFixed + int(binary.LittleEndian.Uint16(g[26:]))
+	return g[groupFixed:at], g[at:end], int(binary.LittleEndian.Uint16(g[28:]))
+}
+
 func (g group) tail() []byte {
 	at := groupFixed + int(binary.LittleEndian.Uint16(g[24:]))
-	return g[at : at+int(binary.LittleEndian.Uint16(g[26:]))]
+	return g[at : at+int(binary.LittleEndian.Uint16(g[30:]))]
 }
 
 // clickParam is "name=", and names are those of all parameters.
 func (g group) clickParam() (clickParam, names []byte) {
-	at := groupFixed + int(binary.LittleEndian.Uint16(g[24:])) + int(binary.LittleEndian.Uint16(g[26:]))
+	at := groupFixed + int(binary.LittleEndian.Uint16(g[24:])) + int(binary.LittleEndian.Uint16(g[30:]))
 	end := at + int(g[23])
 	return g[at:end], g[end:]
 }
 
 // clickIDNames are those of names that are the click id's.
 func (g group) clickIDNames(names []byte) []byte {
-	return names[:binary.LittleEndian.Uint16(g[28:])]
+	return names[:binary.LittleEndian.Uint16(g[32:])]
 }
 
 // groupTexts are the texts of a group.
@@ -205,7 +227,10 @@ func appendGroup(dst []byte, k groupKey, starts, ends uint32, flags byte, x grou
 		dst = le.AppendUint32(dst, n)
 	}
 	dst = append(dst, flags, k.keyID, byte(k.format), byte(len(x.clickParam)))
+	address, _, queryAt := cutHead(x.head)
 	dst = le.AppendUint16(dst, uint16(len(x.head)))
+	dst = le.AppendUint16(dst, uint16(len(address)))
+	dst = le.AppendUint16(dst, uint16(queryAt))
 	dst = le.AppendUint16(dst, uint16(len(x.tail)))
 	dst = le.AppendUint16(dst, uint16(x.clickIDNames))
 	for _, s := range [...][]byte{x.head, x.tail, x.clickParam, x.names} {

@@ -122,12 +122,13 @@ func head(destination string, utm UTM, clickIDParam string) string {
 	return b.String()
 }
 
-// cutFragment splits a head before its fragment.
-func cutFragment(head []byte) (address, fragment []byte) {
+// cutHead splits a head before its fragment and says where its parameters begin.
+func cutHead(head []byte) (address, fragment []byte, queryAt int) {
+	address = head
 	if i := bytes.IndexByte(head, '#'); i >= 0 {
-		return head[:i], head[i:]
+		address, fragment = head[:i], head[i:]
 	}
-	return head, nil
+	return address, fragment, bytes.IndexByte(address, '?') + 1
 }
 
 // A tail is a list of pieces: a byte n up to maxTailText and n bytes of text, or one of the bytes below.

@@ -1,6 +1,7 @@
 package redirect
 
 import (
+	"bytes"
 	"net/url"
 	"reflect"
 	"runtime"
@@ -129,15 +130,17 @@ func builtLocation(t rapid.TB, campaign Campaign, row LinkRow, values templateVa
 func locationOf(t rapid.TB, table *Table, number uint32) (loc specifiedLocation) {
 	t.Helper()
 	defer runtime.KeepAlive(table)
-	l, ok := table.answered(table.Domain([]byte("d1.test")), number)
-	if !ok {
+	var l resolved
+	if !table.answered(&l, table.Domain([]byte("d1.test")), number) {
 		t.Fatalf("link %d is not answered", number)
 	}
-	prefix, fragment := l.appendLocation(nil)
+	at := l.appendLocation(nil)
+	if at.queryAt != bytes.IndexByte(at.text, '?')+1 {
+		t.Fatalf("the parameters of %q begin at %d", at.text, at.queryAt)
+	}
 	clickParam, names := l.group.clickParam()
-	_, query := cutByte(prefix, '?')
-	names = l.storedNames(names, query, new([]byte))
-	loc = specifiedLocation{Prefix: string(prefix), ClickParam: string(clickParam), Fragment: string(fragment)}
+	names = l.storedNames(at, names, new([]byte))
+	loc = specifiedLocation{Prefix: string(at.text), ClickParam: string(clickParam), Fragment: string(at.fragment)}
 	for len(names) > 0 {
 		n := 2 + int(names[0]) + int(names[1])<<8
 		loc.Names = append(loc.Names, string(names[2:n]))

@@ -276,9 +276,8 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, sc *scratch) {
 	case len(to.path) == 1:
 		s.home(ctx, d)
 	default:
-		l, ok := t.resolve(d, to.path)
-		if ok {
-			s.click(ctx, sc, t, &l, to.query)
+		if t.resolve(&sc.link, d, to.path) {
+			s.click(ctx, sc, t, to.query)
 		} else if !s.page(ctx, to.path) {
 			s.unknown(ctx, d)
 		}
@@ -307,13 +306,13 @@ func (s *Server) admits(ctx *fasthttp.RequestCtx, path []byte) bool {
 }
 
 // click records a request on a link and answers it.
-func (s *Server) click(ctx *fasthttp.RequestCtx, sc *scratch, t *Table, l *resolved, query []byte) {
+func (s *Server) click(ctx *fasthttp.RequestCtx, sc *scratch, t *Table, query []byte) {
 	began := s.moment(ctx)
 	a := ask(&ctx.Request.Header)
-	s.decide(sc, t, l, a, query, s.client(ctx).As16(), began.UnixMilli())
+	s.decide(sc, t, a, query, s.client(ctx).As16(), began.UnixMilli())
 	s.sink.PutClick(ctx.ConnID(), &sc.click)
 	if why := sc.click.Reasons & (ingest.Expired | ingest.Disabled); why != 0 {
-		s.ended(ctx, l, why)
+		s.ended(ctx, &sc.link, why)
 		return
 	}
 	s.redirect(ctx, sc.location)

@@ -122,62 +122,73 @@ type resolved struct {
 	link    link
 	group   group
 	creator creator
-	texts   linkTexts
 	slug    []byte // as requested; empty for a code
 }
 
-// answered reads the link of a number; false where there is none on d, or something that it needs is missing.
-func (t *Table) answered(d *Domain, number uint32) (r resolved, ok bool) {
+// answered reads the link of a number into r; false where there is none on d, or something that it needs is missing.
+func (t *Table) answered(r *resolved, d *Domain, number uint32) bool {
 	l := t.link(number)
 	if l.gone() {
-		return r, false
+		return false
 	}
-	r = resolved{domain: d, number: number, link: l, group: t.groups.At(l.group()), creator: t.creators.At(l.influencer()), texts: l.texts()}
-	if len(r.creator) == 0 || !r.group.is(groupKnown) || r.group.domain() != d.ID {
-		return r, false
+	g, c := group(t.groups.At(l.group())), creator(t.creators.At(l.influencer()))
+	r.domain, r.number, r.link, r.group, r.creator, r.slug = d, number, l, g, c, nil
+	if len(c) == 0 || !g.is(groupKnown) || g.domain() != d.ID {
+		return false
 	}
-	if len(r.texts.tail) == 0 {
-		if !r.group.is(groupTail) {
-			return r, false
-		}
+	if g.is(groupHead) && g.is(groupTail) {
+		return true
 	}
-	return r, len(r.texts.head) > 0 || len(r.group.head()) > 0
+	_, tail, head := l.own()
+	return (g.is(groupHead) || len(head) > 0) && (g.is(groupTail) || len(tail) > 0)
 }
 
 // bySlug is answered for a vanity slug.
-func (t *Table) bySlug(d *Domain, slug []byte) (r resolved, ok bool) {
-	candidates := t.slugs.Find(t.key.hash(d.ID, slug))
-	for {
+func (t *Table) bySlug(r *resolved, d *Domain, slug []byte) bool {
+	for candidates := t.slugs.Find(t.key.hash(d.ID, slug)); ; {
 		number, more := candidates.Next()
 		if !more {
-			return r, false
+			return false
 		}
-		if r, ok = t.answered(d, number); ok && string(r.texts.slug) == string(slug) {
-			return r, true
+		if t.answered(r, d, number) && string(r.link.texts().slug) == string(slug) {
+			r.slug = slug
+			return true
 		}
 	}
 }
 
-// appendLocation appends the link's Location up to what the visitor brings, and returns the fragment that ends it.
-func (r *resolved) appendLocation(dst []byte) (location, fragment []byte) {
-	head, tail := r.texts.head, r.texts.tail
-	if len(head) == 0 {
-		head = r.group.head()
+// A location is the beginning of a Location header, up to what the visitor brings.
+type location struct {
+	text     []byte // ends in "?" or "&"
+	queryAt  int    // where its parameters begin
+	fragment []byte // "#…", which ends the Location; or empty
+	shared   bool   // head and tail are the group's, and so are the names of the parameters
+}
+
+// appendLocation appends the link's Location up to what the visitor brings.
+func (r *resolved) appendLocation(dst []byte) (l location) {
+	key, tail, head := r.link.own()
+	l.shared = len(head)+len(tail) == 0
+	var address []byte
+	if len(head) > 0 {
+		address, l.fragment, l.queryAt = cutHead(head)
+	} else {
+		address, l.fragment, l.queryAt = r.group.cutHead()
 	}
 	if len(tail) == 0 {
 		tail = r.group.tail()
 	}
-	head, fragment = cutFragment(head)
-	return appendTail(append(dst, head...), tail, r.creator, r.texts.key), fragment
+	l.text = appendTail(append(dst, address...), tail, r.creator, key)
+	return l
 }
 
-// storedNames are the packed names of the Location's parameters: all those of the group, or, where head or tail are the
-// link's own, what the query says. scratch is memory for these.
-func (r *resolved) storedNames(all, query []byte, scratch *[]byte) []byte {
-	if len(r.texts.head)+len(r.texts.tail) == 0 {
+// storedNames are the packed names of a location's parameters: all those of the group, or else what the location says. scratch
+// is memory for these.
+func (r *resolved) storedNames(l location, all []byte, scratch *[]byte) []byte {
+	if l.shared {
 		return all
 	}
-	*scratch = appendNames(append((*scratch)[:0], r.group.clickIDNames(all)...), query)
+	*scratch = appendNames(append((*scratch)[:0], r.group.clickIDNames(all)...), l.text[l.queryAt:])
 	return *scratch
 }
 

@@ -135,14 +135,13 @@ func benchTable(b *testing.B, kind string, n uint32) {
 		b.ReportMetric(float64(cycle.Microseconds()), "µs/GC")
 	}
 	locate := func(b *testing.B, pick func(r uint32) uint32) {
-		r := uint32(1)
+		r, l := uint32(1), &resolved{}
 		for b.Loop() {
 			number := pick(r)
-			l, ok := table.answered(domains[benchDomain(number)], number)
-			if !ok {
+			if !table.answered(l, domains[benchDomain(number)], number) {
 				b.Fatalf("link %d is not answered", number)
 			}
-			location, _ = l.appendLocation(location[:0])
+			location = l.appendLocation(location[:0]).text
 			r = r*1_664_525 + 1_013_904_223 + uint32(location[len(location)-1])
 		}
 	}
@@ -163,12 +162,12 @@ func benchTable(b *testing.B, kind string, n uint32) {
 		return
 	}
 	slugs := func(b *testing.B, format string, want bool) {
-		slug := make([]byte, 0, 64)
+		slug, l := make([]byte, 0, 64), &resolved{}
 		for b.Loop() {
 			number := (rand.Uint32N(n/4) + 1) * 4
 			slug = strconv.AppendUint(append(slug[:0], format...), uint64(number), 10)
-			if _, ok := table.bySlug(domains[benchDomain(number)], slug); ok != want {
-				b.Fatalf("slug %s is found: %v", slug, ok)
+			if table.bySlug(l, domains[benchDomain(number)], slug) != want {
+				b.Fatalf("slug %s is found: %v", slug, !want)
 			}
 		}
 	}
