@@ -234,6 +234,9 @@ func (b *Builder) replace(number uint32, l link) {
 	if bytes.Equal(old, l) {
 		return
 	}
+	if len(old) == 0 {
+		b.table.known++
+	}
 	var oldSlug, oldCoupon uint64
 	var hadSlug, hadCoupon, sameSlug, sameCoupon bool
 	if len(old) > 0 {

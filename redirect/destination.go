@@ -23,7 +23,7 @@ var ErrDestination = errors.New("destination refused")
 type DestinationPolicy struct {
 	Hosts      []string               // when not empty, the only hosts allowed (canonical, see CanonicalHost)
 	AppSchemes []string               // lower-case schemes of the brand's apps, such as "myapp"
-	OwnHost    func(host string) bool // reports Carom's own short domains, which would loop; nil for none
+	OwnHost    func(host string) bool `json:"-"` // reports Carom's own short domains, which would loop; nil for none
 }
 
 // A Destination is an address that CheckDestination has accepted.

@@ -23,6 +23,7 @@ type Table struct {
 	coupons  pages.Index        // newest link numbers by indexKey.hash of brand and coupon
 	key      indexKey
 	count    int // of links that are not gone
+	known    int // of all that were ever given
 
 	clickIDs clickIDKeys
 	visitors visitorKey

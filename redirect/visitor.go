@@ -18,6 +18,17 @@ type visitorKey struct {
 	secret []byte
 }
 
+// turned is the key of a later day; the same one for a day that is not, or too far away to be believed.
+func (k visitorKey) turned(day int64) visitorKey {
+	if day-k.day > maxRatchet {
+		return k
+	}
+	for k.day < day {
+		k = visitorKey{k.day + 1, NextVisitorKey(k.secret)}
+	}
+	return k
+}
+
 // A visitorHasher turns an address and an agent into the day's visitor hash. The key of a day is derived from the day
 // before and replaces it: nobody can compute yesterday's hashes again from what a node holds.
 type visitorHasher struct {
@@ -60,11 +71,7 @@ func (h *visitorHasher) hash(unix int64, addr *[16]byte, agentHash uint64) uint6
 
 // advance derives the key of a later day and erases the older one.
 func (h *visitorHasher) advance(old *sipDay, day int64) *sipDay {
-	k := old.visitorKey
-	for k.day < day {
-		k = visitorKey{k.day + 1, NextVisitorKey(k.secret)}
-	}
-	next := newSIPDay(k)
+	next := newSIPDay(old.turned(day))
 	h.today.CompareAndSwap(old, next)
 	return next
 }

@@ -136,3 +136,6 @@ func (w *IndexWriter) Bytes() int { return w.buckets.Bytes() }
 
 // Freeze returns what the index holds.
 func (w *IndexWriter) Freeze() Index { return Index{w.buckets.Freeze(), w.n} }
+
+// Grow makes an empty index ready for a number of entries, so that adding them moves none.
+func (w *IndexWriter) Grow(entries int) { w.n = max(w.n, uint32(entries/perBucket)) }

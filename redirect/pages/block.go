@@ -1,0 +1,119 @@
+package pages
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+
+	"carom/ingest/huge"
+)
+
+// Blocks are all pages of a View one behind the other, in pieces of a few MiB: what Load takes back. A block is valid until the
+// next one is asked for.
+func (v *View) Blocks() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		var block []byte
+		for _, r := range v.refs {
+			if r == 0 {
+				continue
+			}
+			page := v.memory[r.chunk()][r.offset()-pageHeader:]
+			page = page[:binary.LittleEndian.Uint32(page[4:])]
+			if len(block) > 0 && len(block)+len(page) > maxChunk {
+				if !yield(block) {
+					return
+				}
+				block = block[:0]
+			}
+			block = append(block, page...)
+		}
+		if len(block) > 0 {
+			yield(block)
+		}
+	}
+}
+
+// ErrBlock is wrapped when Load is given what Blocks cannot have made.
+var ErrBlock = errors.New("not a block of pages")
+
+// Load adds the pages of a block of size bytes, which read fills in. The blocks of a View come in their order, before anything
+// is set. each looks at every item; its error ends the load. After an error the writer must not be used.
+func (w *Writer) Load(size int, read func(block []byte) error, each func(number uint32, item []byte) error) error {
+	block := huge.Bytes(size)
+	id := w.add(block)
+	if err := read(block); err != nil {
+		return err
+	}
+	for at := 0; at < size; {
+		n, err := w.loadPage(id, at, each)
+		if err != nil {
+			return err
+		}
+		at += n
+	}
+	w.fill[id], w.live[id] = size, size
+	w.total += size
+	w.inUse += size
+	w.open = id
+	return nil
+}
+
+// loadPage adds the page at an offset of a chunk and returns its size.
+func (w *Writer) loadPage(id, at int, each func(number uint32, item []byte) error) (size int, err error) {
+	bad := func(why string) (int, error) { return 0, fmt.Errorf("%w: %s at byte %d", ErrBlock, why, at) }
+	b := w.view.memory[id][at:]
+	if len(b) < pageHeader {
+		return bad("part of a page")
+	}
+	le := binary.LittleEndian
+	page, length, stride := le.Uint32(b), le.Uint32(b[4:]), le.Uint32(b[8:])
+	switch {
+	case stride < 2 || stride >= spilled || length < pageHeader+perPage*stride || uint64(length) > uint64(len(b)):
+		return bad("impossible sizes of a page")
+	case uint64(page) < uint64(len(w.view.refs)) || page >= 1<<32/perPage:
+		return bad("a page out of order")
+	}
+	slots := b[pageHeader:length]
+	held := false
+	for i := range uint32(perPage) {
+		item, ok := checkSlot(slots, int(i*stride), int(stride))
+		if !ok {
+			return bad("a slot that leads out of its page")
+		}
+		if len(item) > 0 {
+			held = true
+			if err := each(page*perPage+i, item); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if !held {
+		return bad("an empty page")
+	}
+	for uint64(page) > uint64(len(w.view.refs)) {
+		w.view.refs = append(w.view.refs, 0)
+	}
+	w.view.refs = append(w.view.refs, newRef(id, int(stride), at+pageHeader))
+	w.end = (page + 1) * perPage
+	return int(length), nil
+}
+
+// checkSlot returns the item of the slot at an offset; false where it does not lie in the page.
+func checkSlot(slots []byte, at, stride int) (item []byte, ok bool) {
+	slot := slots[at : at+stride]
+	n := int(slot[0])
+	if n != spilled {
+		return slot[1:min(1+n, stride)], n < stride
+	}
+	if stride < minSpillStride {
+		return nil, false
+	}
+	from := uint64(binary.LittleEndian.Uint32(slot[1:]))
+	if from < uint64(perPage*stride) || from+spillOverhead > uint64(len(slots)) {
+		return nil, false
+	}
+	item = slots[from+spillOverhead:]
+	n = int(binary.LittleEndian.Uint16(slots[from:]))
+	return item[:min(n, len(item))], n > 0 && n <= len(item)
+}
