@@ -242,6 +242,9 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 func (s *Server) route(ctx *fasthttp.RequestCtx, sc *scratch) {
 	h := &ctx.Request.Header
 	to, status := parseTarget(h.RequestURI(), h.Host(), &sc.host)
+	if status != 0 && h.IsOptions() && string(h.RequestURI()) == "*" && to.host != nil {
+		status = 0 // about the server as a whole (RFC 9110, section 7.1)
+	}
 	if status == 0 && string(h.Protocol()) != "HTTP/1.1" && string(h.Protocol()) != "HTTP/1.0" {
 		status = fasthttp.StatusHTTPVersionNotSupported
 	}
@@ -334,7 +337,7 @@ func (s *Server) client(ctx *fasthttp.RequestCtx) netip.Addr {
 	}
 	h := &ctx.Request.Header
 	if hops := h.PeekAll("X-Forwarded-For"); len(hops) > 0 {
-		return s.config.Proxies.client(addr, hops, forwardedForHop)
+		return s.config.Proxies.client(addr, hops, cutForwardedFor)
 	}
-	return s.config.Proxies.client(addr, h.PeekAll("Forwarded"), forwardedHop)
+	return s.config.Proxies.client(addr, h.PeekAll("Forwarded"), cutForwarded)
 }
