@@ -70,7 +70,6 @@ func (r *Ring) recover(fs *files, from Positions, each func([]byte)) (found Reco
 		lanes = max(lanes, m.lane+1)
 	}
 	r.lanes = make([]lane, lanes)
-	last := make([]*segment, lanes)
 	for i, p := range from {
 		r.lanes[i].made = p.Segment + 1
 	}
@@ -95,12 +94,12 @@ func (r *Ring) recover(fs *files, from Positions, each func([]byte)) (found Reco
 			continue
 		}
 		fs.count++
-		if last[m.lane] == nil {
+		if l.newest == nil {
 			l.oldest, l.reading = s, s
 		} else {
-			last[m.lane].next.Store(s)
+			l.newest.next.Store(s)
 		}
-		last[m.lane] = s
+		l.newest = s
 	}
 	return found, nil
 }

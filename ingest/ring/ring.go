@@ -3,8 +3,8 @@
 //
 // A ring has lanes, so that producers on different cores seldom meet; a lane is a chain of segments. A
 // producer reserves room with one atomic add on the active segment and commits the record with one atomic store; when
-// a segment is full it swaps in the spare that the reader's side keeps ready. Nobody waits: without a spare the
-// record is refused and counted.
+// a segment is full it goes on to the spare behind it, one of several that the reader's side keeps ready. Nobody
+// waits: without a spare the record is refused and counted.
 //
 // Positions live in Go memory, records in plain bytes, so the bytes can be a mapped file. A producer that slept while
 // its segment was read and freed still holds the old *segment, whose tail stays full for ever: it cannot
@@ -68,7 +68,8 @@ func (c Config) validate() error {
 	return nil
 }
 
-// New makes a ring in memory. It allocates two segments a lane; more come as they are needed, up to the budget.
+// New makes a ring in memory. It allocates a lane's first segment and its spares; more come as they are needed, up to the
+// budget.
 func New(c Config) (*Ring, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -78,7 +79,7 @@ func New(c Config) (*Ring, error) {
 	return r, nil
 }
 
-// begin gives each lane its first segment and its spare. A lane for which the budget leaves none, because of what was
+// begin gives each lane its first segment and its spares. A lane for which the budget leaves none, because of what was
 // recovered, refuses until something is released.
 func (r *Ring) begin() {
 	for i := range r.lanes {
@@ -92,15 +93,12 @@ func (r *Ring) begin() {
 			s.tail.Store(tailClosed)
 		}
 		l.active.Store(s)
-		if l.oldest == nil {
+		if l.newest == nil {
 			l.reading, l.oldest = s, s
-			continue
+		} else {
+			l.newest.next.Store(s)
 		}
-		last := l.oldest
-		for last.next.Load() != nil {
-			last = last.next.Load()
-		}
-		last.next.Store(s)
+		l.newest = s
 	}
 	r.Refill()
 }
