@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -26,11 +27,26 @@ type file struct {
 	synced [syncGrace]uint64 // syncer only: bytes reserved at the last syncs, the oldest first
 }
 
-// unfinishedSuffix marks a file that is not yet a segment.
-const unfinishedSuffix = ".tmp"
+// What file names end in.
+const (
+	segmentSuffix    = ".seg"
+	unfinishedSuffix = ".tmp"     // not yet a segment
+	damagedSuffix    = ".damaged" // kept aside
+)
+
+// filesEnding lists the files of a directory whose names end so, by name.
+func filesEnding(dir, suffix string) (paths []string, err error) {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), suffix) {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	return paths, err
+}
 
 func segmentPath(dir string, lane int, number uint32) string {
-	return filepath.Join(dir, fmt.Sprintf("%d-%08d.seg", lane, number))
+	return filepath.Join(dir, fmt.Sprintf("%d-%08d"+segmentSuffix, lane, number))
 }
 
 // createFile makes a segment file whose every block exists, so that a full disk is an error here and never a SIGBUS in
@@ -136,7 +152,7 @@ func (f *file) remove() error {
 		f.mapped = nil
 	}
 	if f.damaged {
-		return errors.Join(err, os.Rename(f.path, f.path+".damaged"))
+		return errors.Join(err, os.Rename(f.path, f.path+damagedSuffix))
 	}
 	return errors.Join(err, os.Remove(f.path))
 }

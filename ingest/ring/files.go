@@ -43,6 +43,15 @@ type prepared struct {
 // retryMake is how long the keeper waits after a failure, for a disk that is full or gone.
 const retryMake = 100 * time.Millisecond
 
+// Files beside the segments.
+const (
+	lockFile    = "lock"
+	refusedFile = "refused"
+)
+
+// lockPatience is the longest pause between two attempts to take a lock.
+const lockPatience = 64 * time.Millisecond
+
 // counterLine is what one lane takes of the counter file.
 const counterLine = 64
 
@@ -55,11 +64,16 @@ func Lock(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	for wait := time.Millisecond; errors.Is(err, unix.EWOULDBLOCK) && wait < lockPatience; wait *= 2 {
+		time.Sleep(wait) // perhaps somebody only looks, see InUse
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if err != nil {
 		_ = f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("%w: %s; end that process or choose another directory", ErrInUse, dir)
@@ -78,7 +92,7 @@ func newFiles(c Config) (*files, error) {
 		config: c, lock: lock, wanted: map[int]uint32{}, ready: map[int]*prepared{}, inUse: map[*file]bool{},
 		wake: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
-	if fs.counters, err = mapCounters(filepath.Join(c.Dir, "refused")); err != nil {
+	if fs.counters, err = mapCounters(filepath.Join(c.Dir, refusedFile)); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return fs, nil

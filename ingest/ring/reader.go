@@ -70,6 +70,15 @@ type Position struct {
 // Positions are one place for each lane, in order.
 type Positions []Position
 
+// start is where reading of a segment begins; stored is one that lies before it.
+func (p Positions) start(lane int, number uint32) (at Position, stored bool) {
+	at = Position{Segment: number}
+	if lane < len(p) && p[lane].Segment >= number {
+		at = p[lane]
+	}
+	return at, at.Segment > number
+}
+
 // A Mark is a place in every lane: what had been read when it was taken.
 type Mark []place
 
