@@ -2,6 +2,7 @@ package redirect
 
 import (
 	"fmt"
+	"iter"
 	"net/url"
 	"strings"
 )
@@ -84,17 +85,18 @@ type Location struct {
 	Prefix     string   // destination with its query and UTM values, ending in "?" or "&"
 	ClickParam string   // "click_id=" or as the campaign names it
 	Fragment   string   // "#…" or empty
-	Names      []string // decoded names of the parameters above: incoming ones with these names are ignored
+	Names      []string // decoded names of the parameters above: incoming ones that a shop may take for them are ignored
 }
 
-// defaultClickIDParam is the click-id parameter of a campaign that names none. An incoming one is never passed on.
-const defaultClickIDParam = "click_id"
-
 // NewLocation builds the location of a link. destination must have passed CheckDestination; UTM values
-// replace parameters of the same name in it; clickIDParam names the click-id parameter and must not be empty.
+// replace parameters of the same name in it; clickIDParam names the click-id parameter, click_id where CheckClickIDParam
+// refuses it.
 func NewLocation(destination string, utm UTM, values TemplateValues, clickIDParam string) (Location, error) {
 	base, fragment, hasFragment := strings.Cut(destination, "#")
-	base, query, _ := strings.Cut(base, "?")
+	base, _, _ = strings.Cut(base, "?")
+	if CheckClickIDParam(clickIDParam) != nil {
+		clickIDParam = defaultClickIDParam
+	}
 	stored := []struct{ name, template string }{
 		{"utm_source", utm.Source},
 		{"utm_medium", utm.Medium},
@@ -121,13 +123,8 @@ func NewLocation(destination string, utm UTM, values TemplateValues, clickIDPara
 		b.WriteString(pair)
 		b.WriteByte('&')
 	}
-	for pair := range strings.SplitSeq(query, "&") {
-		rawName, _, _ := strings.Cut(pair, "=")
-		name, err := url.QueryUnescape(rawName)
-		if err != nil {
-			name = rawName
-		}
-		if pair != "" && !replaced[name] {
+	for name, pair := range queryNames(destination) {
+		if !replaced[name] {
 			add(name, pair)
 		}
 	}
@@ -146,4 +143,22 @@ func NewLocation(destination string, utm UTM, values TemplateValues, clickIDPara
 		loc.Fragment = "#" + fragment
 	}
 	return loc, nil
+}
+
+// queryNames yields the decoded names of a URL's parameters, each with its raw pair.
+func queryNames(address string) iter.Seq2[string, string] {
+	return func(yield func(name, pair string) bool) {
+		base, _, _ := strings.Cut(address, "#")
+		_, query, _ := strings.Cut(base, "?")
+		for pair := range strings.SplitSeq(query, "&") {
+			rawName, _, _ := strings.Cut(pair, "=")
+			name, err := url.QueryUnescape(rawName)
+			if err != nil {
+				name = rawName
+			}
+			if pair != "" && !yield(name, pair) {
+				return
+			}
+		}
+	}
 }

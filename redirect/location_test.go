@@ -73,6 +73,14 @@ func TestNewLocation(t *testing.T) {
 		},
 		{"the destination's click id goes", "https://shop.example/?click_id=old&a=1", UTM{}, "click_id", "https://shop.example/?a=1&click_id=", []string{"a"}},
 		{"click parameter with odd characters", "https://shop.example/", UTM{}, "aff sub&", "https://shop.example/?aff+sub%26=", []string{"click_id"}},
+		{
+			"a click parameter that is a campaign value's", "https://shop.example/",
+			UTM{Source: "s"},
+			"utm_source",
+			"https://shop.example/?utm_source=s&click_id=",
+			[]string{"utm_source"},
+		},
+		{"no click parameter", "https://shop.example/", UTM{}, "", "https://shop.example/?click_id=", nil},
 		{"the destination's own pairs stay as they are", "https://shop.example/?a=b%2Bc+d&e=%zz", UTM{}, "click_id", "https://shop.example/?a=b%2Bc+d&e=%zz&click_id=", []string{"a", "e"}},
 		{"app address", "myapp://item?id=1#x", UTM{Source: "s"}, "click_id", "myapp://item?id=1&utm_source=s&click_id=#x", []string{"id", "utm_source"}},
 	} {
@@ -80,7 +88,11 @@ func TestNewLocation(t *testing.T) {
 		if got := loc.Prefix + loc.ClickParam + loc.Fragment; err != nil || got != c.want {
 			t.Errorf("%s: %s, %v, want %s", c.name, got, err, c.want)
 		}
-		if want := append([]string{c.clickParam}, c.names...); !slices.Equal(loc.Names, want) {
+		clickParam, _, _ := strings.Cut(loc.ClickParam, "=")
+		if clickParam, err = url.QueryUnescape(clickParam); err != nil {
+			t.Fatal(err)
+		}
+		if want := append([]string{clickParam}, c.names...); !slices.Equal(loc.Names, want) {
 			t.Errorf("%s: names %q, want %q", c.name, loc.Names, want)
 		}
 	}
