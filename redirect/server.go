@@ -24,8 +24,8 @@ type Config struct {
 	Node         uint16        // this node's number, at most MaxNode, unique in the cluster
 	Proxies      Proxies       // load balancers that may say who is asking; none by default
 	ReadTimeout  time.Duration // for a whole request: a slower client is cut off
-	WriteTimeout time.Duration
-	IdleTimeout  time.Duration // between requests of a connection
+	WriteTimeout time.Duration // for an answer; up to twice as long on a connection in use, see timedConn
+	IdleTimeout  time.Duration // between requests of a connection; up to twice as long
 	MaxConns     int           // connections at once; further ones are answered 503; Start may allow fewer, see connLimit
 	HeaderBytes  int           // longest request line and headers together; longer ones are answered 431
 	BodyBytes    int           // longest body, for postbacks
@@ -91,9 +91,6 @@ func NewServer(c Config, sink Sink, reg prometheus.Registerer, log *slog.Logger)
 		ErrorHandler:                 s.refuse,
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
-		ReadTimeout:                  c.ReadTimeout,
-		WriteTimeout:                 c.WriteTimeout,
-		IdleTimeout:                  c.IdleTimeout,
 		ReadBufferSize:               c.HeaderBytes,
 		MaxRequestBodySize:           c.BodyBytes,
 		DisablePreParseMultipartForm: true,
@@ -146,8 +143,9 @@ func (s *Server) Start() error {
 		return fmt.Errorf("listen for redirects on %s: %w", s.config.Listen, err)
 	}
 	s.listener = &patientListener{Listener: l, errors: &s.metrics.accepts}
+	timeouts := &timeouts{read: s.config.ReadTimeout, write: s.config.WriteTimeout, idle: s.config.IdleTimeout}
 	go func() {
-		if err := s.http.Serve(s.listener); err != nil {
+		if err := s.http.Serve(timedListener{s.listener, timeouts}); err != nil {
 			s.log.Error("public listener ended", "error", err)
 		}
 	}()
@@ -309,7 +307,7 @@ func (s *Server) admits(ctx *fasthttp.RequestCtx, path []byte) bool {
 func (s *Server) click(ctx *fasthttp.RequestCtx, sc *scratch, t *Table, l resolved, query []byte) {
 	began := s.moment(ctx)
 	a := ask(&ctx.Request.Header)
-	s.decide(sc, t, l, a, query, s.client(ctx).As16(), began.UnixMilli())
+	s.decide(sc, t, l, a, query, s.client(ctx, &a).As16(), began.UnixMilli())
 	s.sink.PutClick(ctx.ConnID(), &sc.click)
 	if why := sc.click.Reasons & (ingest.Expired | ingest.Disabled); why != 0 {
 		s.ended(ctx, l, why)
@@ -330,14 +328,18 @@ func (s *Server) moment(ctx *fasthttp.RequestCtx) time.Time {
 }
 
 // client is the address that the request is accounted to.
-func (s *Server) client(ctx *fasthttp.RequestCtx) netip.Addr {
+func (s *Server) client(ctx *fasthttp.RequestCtx, a *asker) netip.Addr {
 	addr := peer(ctx.RemoteAddr())
 	if len(s.config.Proxies) == 0 || !s.config.Proxies.contains(addr) {
 		return addr
 	}
 	h := &ctx.Request.Header
-	if hops := h.PeekAll("X-Forwarded-For"); len(hops) > 0 {
-		return s.config.Proxies.client(addr, hops, cutForwardedFor)
+	switch a.hopLines {
+	case 0:
+		return s.config.Proxies.client(addr, h.PeekAll("Forwarded"), cutForwarded)
+	case 1:
+		return s.config.Proxies.client(addr, a.hops[:], cutForwardedFor)
+	default:
+		return s.config.Proxies.client(addr, h.PeekAll("X-Forwarded-For"), cutForwardedFor)
 	}
-	return s.config.Proxies.client(addr, h.PeekAll("Forwarded"), cutForwarded)
 }

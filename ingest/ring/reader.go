@@ -1,6 +1,9 @@
 package ring
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Read calls f with up to limit committed payloads, taking lanes in turn, and returns how many there were. A payload stays
 // valid until the segment is released. lost counts records whose checksum did not hold: they are skipped.
@@ -135,6 +138,7 @@ func (c Config) spares() int {
 // Refill gives each lane the spares it lacks, in turn, as far as the budget goes. The reader calls it often enough that
 // producers find one: Read and Release do.
 func (r *Ring) Refill() {
+	r.store.shrink(time.Now())
 	for want := 1; want <= r.config.spares(); want++ {
 		for i := range r.config.Lanes {
 			l := &r.lanes[i]
