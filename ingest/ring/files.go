@@ -43,11 +43,11 @@ type prepared struct {
 // retryMake is how long the keeper waits after a failure, for a disk that is full or gone.
 const retryMake = 100 * time.Millisecond
 
-// Files beside the segments.
-const (
-	lockFile    = "lock"
-	refusedFile = "refused"
-)
+// LockFile is the file of a directory that Lock locks.
+const LockFile = "lock"
+
+// refusedFile holds the counters of refusals.
+const refusedFile = "refused"
 
 // lockPatience is the longest pause between two attempts to take a lock.
 const lockPatience = 64 * time.Millisecond
@@ -64,7 +64,7 @@ func Lock(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, LockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
