@@ -35,8 +35,9 @@ func New(c Config, places *geo.DB, reg prometheus.Registerer, log *slog.Logger) 
 		return nil, err
 	}
 	in.clicks, in.conversions = clickSource.ring, conversionSource.ring
-	metrics := newFlushMetrics()
+	metrics := newFlushMetrics(clicksDir)
 	metrics.register(reg)
+	metrics.registerClicks(reg)
 	metrics.degraded.Store(c.Spool != "" && in.spool == nil)
 	clicks := newClickTable(c, places, agents, metrics)
 	if in.clickFlusher, err = newFlusher(c, clickSource, clicks, metrics, log); err != nil {
@@ -45,7 +46,9 @@ func New(c Config, places *geo.DB, reg prometheus.Registerer, log *slog.Logger) 
 	if in.clickFlusher.ledger, err = newLedger(c, clickSource.id, clickSource.account(), log); err != nil {
 		return nil, err
 	}
-	in.conversionFlusher, err = newFlusher(c, conversionSource, conversionTable{c.Node}, newFlushMetrics(), log)
+	conversionMetrics := newFlushMetrics(conversionsDir)
+	conversionMetrics.register(reg)
+	in.conversionFlusher, err = newFlusher(c, conversionSource, conversionTable{c.Node}, conversionMetrics, log)
 	return in, err
 }
 
