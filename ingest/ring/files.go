@@ -210,13 +210,19 @@ func (fs *files) keep() {
 }
 
 // work makes the files that are wanted, of released ones where there are any, and removes the released ones that are
-// not needed again.
+// not needed again: also where none could be made, as the disk may be full of them.
 func (fs *files) work() error {
+	var err error
 	for lane := range fs.config.Lanes {
-		if err := fs.prepare(lane); err != nil {
-			return err
+		if err = fs.prepare(lane); err != nil {
+			break
 		}
 	}
+	return errors.Join(err, fs.discard())
+}
+
+// discard removes what is not needed again of the released files.
+func (fs *files) discard() error {
 	for {
 		fs.mu.Lock()
 		var f *file
@@ -259,8 +265,10 @@ func (fs *files) prepare(lane int) error {
 	made := 0
 	if f != nil {
 		err = f.recycle(fs.config.Dir, fs.header(lane, number))
-	} else if f, err = createFile(fs.config.Dir, fs.header(lane, number)); err == nil {
-		made = 1
+	} else if err = fs.leavesRoom(); err == nil {
+		if f, err = createFile(fs.config.Dir, fs.header(lane, number)); err == nil {
+			made = 1
+		}
 	}
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -278,9 +286,22 @@ func (fs *files) prepare(lane int) error {
 	return nil
 }
 
-// syncAll is the syncer.
+// leavesRoom fails with ENOSPC where another segment would take of the disk what is to be kept free.
+func (fs *files) leavesRoom() error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(fs.config.Dir, &st); err != nil {
+		return fmt.Errorf("room on the disk of %s: %w", fs.config.Dir, err)
+	}
+	if free, need := st.Bavail*uint64(st.Bsize), uint64(fs.config.SegmentBytes+fs.config.KeepFree); free < need {
+		return fmt.Errorf("make a segment in %s: %w: %d bytes are free and %d are needed, %d of them for what is being sent",
+			fs.config.Dir, unix.ENOSPC, free, need, fs.config.KeepFree)
+	}
+	return nil
+}
+
+// syncAll is the syncer. Twice in an interval, so that a sync that begins late and takes its time ends within it.
 func (fs *files) syncAll() {
-	tick := time.NewTicker(fs.config.SyncEvery)
+	tick := time.NewTicker(max(fs.config.SyncEvery/2, 1))
 	defer tick.Stop()
 	for {
 		select {
