@@ -132,7 +132,9 @@ func (r *ranges[A]) place(bucket uint, n int) uint32 {
 }
 
 // in returns where the ranges of a bucket start.
-func (r *ranges[A]) in(bucket uint) []A { return r.starts[r.index[bucket].first:r.index[bucket+1].first] }
+func (r *ranges[A]) in(bucket uint) []A {
+	return r.starts[r.index[bucket].first:r.index[bucket+1].first]
+}
 
 // find4 and find6 are the place of the last range that starts at or before a. They are two because a method of a type
 // parameter is called through a table, which takes longer than the search.

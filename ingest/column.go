@@ -48,7 +48,7 @@ func (t *text) WriteColumn(w *proto.Writer) { w.ChainWrite(t.wire) }
 // or one that is in the dictionary already: ch-go's own column would hash it twice a row, and a Go map takes three times as
 // long to find it. It lives for one block.
 type lowCard struct {
-	proto.ColLowCardinalityRaw        // its keys have as many bits as number all values
+	proto.ColLowCardinalityRaw // its keys have as many bits as number all values
 	index                      proto.ColStr
 	values                     []string     // by number
 	slots                      []uint32     // open addressing: 1 + a number, 0 = free; a power of two, at most half in use

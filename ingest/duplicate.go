@@ -1,6 +1,9 @@
 package ingest
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // duplicates remembers which visitor clicked which link lately. It is the node's own view, in the order of flushing;
 // another node's clicks are counted as unique visitors by ClickHouse, not as duplicates here.
@@ -32,17 +35,14 @@ func (d *duplicates) repeat(visitor uint64, link uint32, now int64) bool {
 	hash := visitor ^ uint64(link)*0x9e3779b97f4a7c15 // a visitor is a keyed hash: nobody can aim at a set
 	set := &d.sets[hash>>(64-sightingSetBits)]
 	who, seconds := uint32(hash), now/1000
-	seen := &set[0] // the same, or else the oldest
-	for i := range set {
-		if set[i].who == who && set[i].when > 0 {
-			seen = &set[i]
-			break
+	oldest := uint64(math.MaxUint64) // when, and in the lowest bits where
+	for i, s := range set {
+		if s.who == who {
+			set[i].when = uint32(seconds)
+			return seconds-int64(s.when) <= d.window
 		}
-		if set[i].when < seen.when {
-			seen = &set[i]
-		}
+		oldest = min(oldest, uint64(s.when)*uint64(len(set))+uint64(i))
 	}
-	again := seen.who == who && seconds-int64(seen.when) <= d.window
-	*seen = sighting{who, uint32(seconds)}
-	return again
+	set[oldest%uint64(len(set))] = sighting{who, uint32(seconds)}
+	return false
 }
