@@ -41,11 +41,11 @@ type clickBlock struct {
 	clickID                              proto.ColFixedStr
 	link, brand, campaign, influencer    proto.ColUInt32
 	host                                 *lowCard
-	slug                                 proto.ColStr
+	slug                                 text
 	utmSource, utmMedium, utmCampaign    *lowCard
-	utmTerm, utmContent, utmID           proto.ColStr
+	utmTerm, utmContent, utmID           text
 	utmSourcePlatform, utmCreativeFormat *lowCard
-	sub                                  [5]proto.ColStr
+	sub                                  [5]text
 	country, region, city                *lowCard
 	asn                                  proto.ColUInt32
 	asOrg                                *lowCard
@@ -109,10 +109,10 @@ type conversionBlock struct {
 	block
 	received, ts, clickTS             proto.ColDateTime64
 	brand, campaign, influencer, link proto.ColUInt32
-	clickID, txID, refTxID            proto.ColStr
+	clickID, txID, refTxID            text
 	event, currency                   *lowCard
 	amount                            proto.ColDecimal64
-	customer, coupon                  proto.ColStr
+	customer, coupon                  text
 	status, source                    proto.ColEnum8
 	signed                            proto.ColBool
 	node                              proto.ColUInt16

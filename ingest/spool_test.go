@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"carom/deploy/engine"
@@ -351,8 +352,9 @@ func TestState(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Now().UnixMilli()
-	p := &part{rows: conversionTable{7}.newRows(), hours: map[int64]uint64{}}
-	(&batchNamer{spool: newSpoolID()}).begin(p, weekOf(now))
+	p := newPart(conversionTable{7})
+	p.begin(weekOf(now))
+	(&batchNamer{spool: newSpoolID()}).name(p)
 	r, err := ring.New(Default().ConversionRing)
 	if err != nil {
 		t.Fatal(err)
@@ -363,14 +365,21 @@ func TestState(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if err := j.freeze(&flight{parts: []*part{p}, rows: 1}); err != nil {
+	if p.frozen, err = p.rows.data().freeze(new(proto.Buffer), p.name); err != nil {
+		t.Fatal(err)
+	}
+	p.stamp = stampOf(p.name, p.digest)
+	if err := j.keep(&flight{whole: []*part{p}, rows: 1, mark: r.Mark(nil)}, p.number, 0); err != nil {
 		t.Fatal(err)
 	}
 	s, err := loadState(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fl := (&journal{dir: dir, state: s}).recovered()
+	fl, err := (&journal{dir: dir, state: s}).recovered()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if len(fl.parts) != 1 || fl.parts[0].token() != p.token() || fl.rows != 1 || fl.parts[0].week != p.week {
 		t.Errorf("recovered %+v, frozen %+v", fl.parts[0], p)
 	}

@@ -144,6 +144,17 @@ func TestOversizeRequests(t *testing.T) {
 		{"headers too many", "GET /" + code + " HTTP/1.1\nHost: go.glow.test\n" + strings.Repeat("X-A: a\n", limit/6), 431},
 		{"body too long", "GET /" + code + " HTTP/1.1\nHost: go.glow.test\nContent-Length: 1000000000", 413},
 		{"postback too long", "POST /_/postback HTTP/1.1\nHost: go.glow.test\nContent-Length: 1000000000", 413},
+		{"body a little too long", fmt.Sprintf("GET /%s HTTP/1.1\nHost: go.glow.test\nContent-Length: %d", code, discardBytes+1), 413},
+		{"body a little too long, in chunks", fmt.Sprintf("GET /%s HTTP/1.1\nHost: go.glow.test\nTransfer-Encoding: chunked\n\n%x\n", code, discardBytes+1), 413},
+		{"postback a little too long", fmt.Sprintf("POST /_/postback HTTP/1.1\nHost: go.glow.test\nContent-Length: %d", Default().BodyBytes+1), 413},
+		{
+			"postback in chunks, too long",
+			fmt.Sprintf("POST /_/postback HTTP/1.1\nHost: go.glow.test\nTransfer-Encoding: chunked\n\n%x\n", Default().BodyBytes+1), 413,
+		},
+		{
+			"postback as long as allowed",
+			fmt.Sprintf("POST /_/postback HTTP/1.1\nHost: go.glow.test\nContent-Type: application/x-www-form-urlencoded\nContent-Length: %d\n\n%s", Default().BodyBytes, strings.Repeat("a", Default().BodyBytes)), 401,
+		},
 		{"length beyond 64 bits", "GET /" + code + " HTTP/1.1\nHost: go.glow.test\nContent-Length: 99999999999999999999", 400},
 	} {
 		if got := e.send(t, c.request); got.status != c.status {
@@ -172,7 +183,7 @@ func TestBodiesAreDiscarded(t *testing.T) {
 	for _, c := range []struct{ name, header, body string }{
 		{"length", fmt.Sprintf("Content-Length: %d", len(smuggled)), smuggled},
 		{"chunked", "Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(smuggled), smuggled)},
-		{"nearly as long as allowed", fmt.Sprintf("Content-Length: %d", Default().BodyBytes), strings.Repeat(" ", Default().BodyBytes-len(smuggled)) + smuggled},
+		{"as long as allowed", fmt.Sprintf("Content-Length: %d", discardBytes), strings.Repeat(" ", discardBytes-len(smuggled)) + smuggled},
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
 			conn := e.dial(t)

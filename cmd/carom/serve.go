@@ -27,6 +27,7 @@ type serveCommand struct {
 	ClusterSecret string        `required:"" type:"existingfile" placeholder:"FILE" env:"CAROM_CLUSTER_SECRET" help:"File with the secret that opens the keys table."`
 	Node          uint16        `required:"" env:"CAROM_NODE" help:"Number of this node, 0 to 1023, unique in the cluster."`
 	Proxies       []string      `name:"trusted-proxies" placeholder:"CIDR,…" env:"CAROM_TRUSTED_PROXIES" help:"Networks whose X-Forwarded-For or Forwarded is believed (none)."`
+	ProxyProtocol bool          `env:"CAROM_PROXY_PROTOCOL" help:"Each connection of a trusted proxy begins with a PROXY protocol header, version 1 or 2, which says who is asking; other peers need none."`
 	GeoCountry    string        `placeholder:"FILE" env:"CAROM_GEO_COUNTRY" help:"Country database (mmdb)."`
 	GeoCity       string        `placeholder:"FILE" env:"CAROM_GEO_CITY" help:"City database (mmdb)."`
 	GeoASN        string        `name:"geo-asn" placeholder:"FILE" env:"CAROM_GEO_ASN" help:"Network operator database (mmdb)."`
@@ -86,7 +87,7 @@ func (c *serveCommand) edgeConfig(log *slog.Logger) (edgeConfig, error) {
 	}
 	config := defaultEdge(c.ClickHouse, secret, log)
 	config.Redirect.Listen, config.Redirect.Node, config.Redirect.Proxies = c.Listen, c.Node, proxies
-	config.Redirect.Linger = c.Linger
+	config.Redirect.ProxyHeader, config.Redirect.Linger = c.ProxyProtocol, c.Linger
 	config.Ingest.Node, config.Ingest.BatchRows, config.Ingest.BatchAge = c.Node, c.BatchRows, c.BatchAge
 	config.Ingest.Compress, config.Ingest.Ring.BudgetBytes = c.Compress, c.BufferBytes
 	config.Ingest.Spool, config.Ingest.SpoolBytes = c.Spool, c.SpoolBudget

@@ -7,18 +7,18 @@ import (
 
 // Found is what a database holds, compared with the click ids that clients were given.
 type Found struct {
-	Rows    int // of the raw table
-	Missing int // ids that were given to a client and are not stored
-	Doubled int // ids that are stored more than once
-	Others  int // stored ids that no client was given: something died with the answer under way
-	Dropped int // clicks that the ledger knows not to be stored
+	Rows    int      // of the raw table
+	Missing []string // ids that were given to a client and are not stored
+	Doubled int      // ids that are stored more than once
+	Others  int      // stored ids that no client was given: something died with the answer under way
+	Dropped int      // clicks that the ledger knows not to be stored
 
 	Disagreements []string // of rollups with the raw table, and of the ledger with both
 }
 
 func (f Found) String() string {
 	s := fmt.Sprintf("%d rows, %d clicks missing, %d doubled, %d never answered, %d counted as dropped",
-		f.Rows, f.Missing, f.Doubled, f.Others, f.Dropped)
+		f.Rows, len(f.Missing), f.Doubled, f.Others, f.Dropped)
 	for _, d := range f.Disagreements {
 		s += "; " + d
 	}
@@ -28,7 +28,8 @@ func (f Found) String() string {
 // Exact reports whether the database holds what it must: each click once or counted as dropped, the same everywhere. At most
 // unanswered clicks may be stored, or dropped, that no client knows of.
 func (f Found) Exact(unanswered int) bool {
-	return len(f.Disagreements) == 0 && f.Doubled == 0 && f.Missing <= f.Dropped && f.Dropped-f.Missing+f.Others <= unanswered
+	uncounted := len(f.Missing) - f.Dropped
+	return len(f.Disagreements) == 0 && f.Doubled == 0 && uncounted <= 0 && f.Others-uncounted <= unanswered
 }
 
 // rollups are what views make of clicks, each with the column that adds up to the rows of the raw table.
@@ -46,7 +47,7 @@ func (db *DB) Find(t testing.TB, given []string) (f Found) {
 	stored := db.clickIDs(t)
 	for _, id := range given {
 		if stored[id] == 0 {
-			f.Missing++
+			f.Missing = append(f.Missing, id)
 		}
 	}
 	for _, n := range stored {
@@ -55,7 +56,7 @@ func (db *DB) Find(t testing.TB, given []string) (f Found) {
 			f.Doubled++
 		}
 	}
-	f.Others = len(stored) - (len(given) - f.Missing)
+	f.Others = len(stored) - (len(given) - len(f.Missing))
 	for _, r := range rollups {
 		if n := db.number(t, "sum("+r.column+")", r.table); n != f.Rows {
 			f.Disagreements = append(f.Disagreements, fmt.Sprintf("%s has %d", r.table, n))

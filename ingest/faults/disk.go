@@ -26,7 +26,7 @@ func Tmpfs(t testing.TB, bytes int) string {
 
 // A Disk is an ext4 file system in a file, mounted until the end of the test.
 type Disk struct {
-	Dir string // where it is mounted
+	Dir string // where it is mounted; empty after a power cut
 
 	image  string // the file
 	device string // loop device
@@ -55,7 +55,11 @@ func mount(t testing.TB, image string) *Disk {
 	if err := command("mount", "-o", "loop,errors=remount-ro", image, d.Dir); err != nil {
 		cannot(t, "mount a file system", err)
 	}
-	t.Cleanup(func() { unmount(t, d.Dir) })
+	t.Cleanup(func() {
+		if d.Dir != "" {
+			unmount(t, d.Dir)
+		}
+	})
 	var err error
 	if d.device, err = deviceOf(d.Dir); err != nil {
 		t.Fatal(err)
@@ -64,13 +68,16 @@ func mount(t testing.TB, image string) *Disk {
 }
 
 // PowerCut returns the disk as it is after a power cut at this moment: what the file system had in memory only is not
-// there. Who writes to the disk must be stopped meanwhile, as one cannot copy a disk at one moment.
+// there. Who writes to the disk must be stopped meanwhile, as a disk cannot be copied at one moment, and find its end before
+// it goes on: the old disk is detached.
 func (d *Disk) PowerCut(t testing.TB) *Disk {
 	t.Helper()
 	image := filepath.Join(t.TempDir(), "disk.ext4")
 	if err := copyFile(image, d.image); err != nil {
 		t.Fatal(err)
 	}
+	unmount(t, d.Dir)
+	d.Dir = ""
 	return mount(t, image)
 }
 

@@ -172,11 +172,11 @@ func (f *file) flush(from, to uint64) error {
 	return unix.Msync(f.mapped[from:min(to, uint64(len(f.mapped)))], unix.MS_SYNC)
 }
 
-// syncGrace is for how many intervals what was reserved is synced again, for the producer that was stopped between
-// reserving and committing.
-const syncGrace = 5
+// syncGrace is for how many syncs, two in an interval, what was reserved is synced again, for the producer that was stopped
+// between reserving and committing.
+const syncGrace = 10
 
-// dirty returns the bytes of the file that may not be on the disk. The syncer calls it once an interval. Pages behind the
+// dirty returns the bytes of the file that may not be on the disk. The syncer calls it each time. Pages behind the
 // tail are left alone: they would have to be populated again.
 func (f *file) dirty() (from, to uint64, ok bool) {
 	tail := f.tail.Load()

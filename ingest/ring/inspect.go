@@ -104,7 +104,7 @@ func Refused(dir string) (n uint64, err error) {
 
 // InUse reports whether a process holds a directory that Lock locks. It needs no right to write there.
 func InUse(dir string) (bool, error) {
-	f, err := os.Open(filepath.Join(dir, lockFile))
+	f, err := os.Open(filepath.Join(dir, LockFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

@@ -28,6 +28,7 @@ type Config struct {
 
 	Dir       string        // of the segment files, made when missing; "" = in memory
 	Identity  uint64        // of the spool: seeds the checksums, so that another spool's records are not taken for ours
+	KeepFree  int           // bytes of the disk that segments leave to others, such as what is being sent
 	SyncEvery time.Duration // a power loss loses at most so much; 0 = Commit waits for the disk. Killing the process loses nothing
 }
 
@@ -61,6 +62,9 @@ func (c Config) validate() error {
 	}
 	if least := 3 * c.Lanes * c.SegmentBytes; c.BudgetBytes < least {
 		return fmt.Errorf("%w: budget of %d bytes, three segments a lane need %d", ErrConfig, c.BudgetBytes, least)
+	}
+	if c.KeepFree < 0 {
+		return fmt.Errorf("%w: keep %d bytes free, zero or more is possible", ErrConfig, c.KeepFree)
 	}
 	if c.SyncEvery < 0 {
 		return fmt.Errorf("%w: sync every %v, zero or more is possible", ErrConfig, c.SyncEvery)
