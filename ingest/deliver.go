@@ -49,7 +49,7 @@ func (f *Flusher) freeze(ctx context.Context, fl *flight) error {
 		if p.frozen, err = b.freeze(&f.frozen, p.name); err != nil {
 			return err
 		}
-		p.stamp = stampOf(p.name, p.digest)
+		p.stamp = stampOf(p.name, p.frozen.digest())
 	}
 	fl.whole = fl.parts
 	return f.keep(fl)

@@ -51,7 +51,7 @@ func clickMillis(record []byte) (int64, error) {
 }
 
 // append enriches one click and adds it to the block.
-func (b *clickBlock) append(record []byte, batch string) error {
+func (b *clickBlock) append(record []byte) error {
 	t := b.clickTable
 	c, p := &t.click, &t.params
 	if err := parseClick(record, c); err != nil {
@@ -110,7 +110,6 @@ func (b *clickBlock) append(record []byte, batch string) error {
 	b.tier.Append(c.Tier.String())
 	b.format.Append(c.Format.String())
 	b.node.Append(t.node)
-	b.batch.Append(batch)
 	b.rows++
 	return nil
 }

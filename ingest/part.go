@@ -5,21 +5,17 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"math/bits"
-
-	"github.com/cespare/xxhash/v2"
 )
 
 // A part is a batch being filled or sent: rows of one table and one partition that go in one insert. Once it is frozen it
 // never changes, so that it can be sent again under the same token until ClickHouse has said yes. A part that ClickHouse
 // refuses is sent on in pieces, which are parts of their own.
 type part struct {
-	rows   rows // where records become rows; nil in a piece, and in what an earlier process froze
-	week   int64
-	digest uint64           // over its records, in order
-	hours  map[int64]uint64 // rows by start of the hour, Unix seconds
-	bytes  int              // of its records
-	most   int              // bytes of the records of the largest batch that rows has held
+	rows  rows // where records become rows; nil in a piece, and in what an earlier process froze
+	week  int64
+	hours map[int64]uint64 // rows by start of the hour, Unix seconds
+	bytes int              // of its records
+	most  int              // bytes of the records of the largest batch that rows has held
 
 	number uint64 // of the batch in its spool, from 1, given when it is frozen
 	name   string // batch_id of its rows
@@ -59,8 +55,8 @@ type table interface {
 
 // rows is a block being filled.
 type rows interface {
-	// append adds the record as a row of the named batch, or leaves the block as it was.
-	append(record []byte, batch string) error
+	// append adds the record as a row, or leaves the block as it was.
+	append(record []byte) error
 	// data is the block itself.
 	data() *block
 }
@@ -94,12 +90,11 @@ func (p *part) begin(week int64) {
 	*p = part{rows: p.rows, hours: p.hours, week: week, most: p.most, whole: p}
 }
 
-// append adds a record of the given time, Unix milliseconds, as a row and to the digest.
+// append adds a record of the given time, Unix milliseconds, as a row.
 func (p *part) append(record []byte, millis int64) error {
-	if err := p.rows.append(record, ""); err != nil {
+	if err := p.rows.append(record); err != nil {
 		return err
 	}
-	p.digest = bits.RotateLeft64(p.digest, 5)*0x9e3779b97f4a7c15 ^ xxhash.Sum64(record)
 	p.hours[hourOf(millis)]++
 	p.to++
 	p.bytes += len(record)

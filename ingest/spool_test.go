@@ -368,7 +368,7 @@ func TestState(t *testing.T) {
 	if p.frozen, err = p.rows.data().freeze(new(proto.Buffer), p.name); err != nil {
 		t.Fatal(err)
 	}
-	p.stamp = stampOf(p.name, p.digest)
+	p.stamp = stampOf(p.name, p.frozen.digest())
 	if err := j.keep(&flight{whole: []*part{p}, rows: 1, mark: r.Mark(nil)}, p.number, 0); err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,11 @@ package main
 
 import (
 	"net/http"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -63,14 +67,22 @@ func (s *site) via(address string) {
 // start starts the node, with many small segments and batches so that a fault hits every step, and returns when it is ready.
 func (s *site) start() {
 	s.t.Helper()
+	s.startAs(s.command())
+}
+
+// startAs is start for a process that was prepared otherwise.
+func (s *site) startAs(cmd *exec.Cmd) {
+	s.t.Helper()
 	began := time.Now()
-	s.node = s.spawn()
+	s.node = launch(s.t, cmd)
 	eventually(s.t, "the node is ready", func() bool { return readiness(s.admin) == http.StatusOK })
 	s.slowest = max(s.slowest, time.Since(began))
 }
 
-func (s *site) spawn() *program {
-	return spawn(s.t, append([]string{
+// command is the node's process, not started.
+func (s *site) command() *exec.Cmd {
+	s.t.Helper()
+	return process(s.t, append([]string{
 		"serve", "--clickhouse", s.dsn, "--cluster-secret", s.cluster.secret, "--node=5", "--listen", s.listen, "--admin", s.admin,
 		"--spool", s.spool, "--spool-segment=65536", "--spool-budget=67108864", "--batch-rows=400", "--batch-age=10ms", "--linger=100ms",
 	}, s.flags...)...)
@@ -125,4 +137,22 @@ func (s *site) bounded(while string) {
 	if p99 > bounded {
 		s.t.Errorf("%s: 1 of 100 redirects took %v or more", while, p99)
 	}
+}
+
+// memory is what the node has taken for itself, in bytes: without what belongs to files, which the kernel can have back.
+func (s *site) memory() int {
+	s.t.Helper()
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(s.node.cmd.Process.Pid) + "/status")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	match := regexp.MustCompile(`RssAnon:\s*(\d+) kB`).FindSubmatch(status)
+	if match == nil {
+		s.t.Fatalf("no RssAnon in %s", status)
+	}
+	kib, err := strconv.Atoi(string(match[1]))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return kib << 10
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -96,7 +97,7 @@ func (v *visitors) visit() {
 // tap sends one request and reports whether the connection is of further use.
 func (v *visitors) tap(conn net.Conn, in *bufio.Reader) bool {
 	began := time.Now()
-	response, err := v.ask(conn, in)
+	got, err := v.ask(conn, in)
 	now := time.Now()
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -104,10 +105,10 @@ func (v *visitors) tap(conn net.Conn, in *bufio.Reader) bool {
 		v.unanswered++
 		return false
 	}
-	id := clickIDText.FindStringSubmatch(response.Header.Get("Location"))
+	id := clickIDText.FindStringSubmatch(got.header.Get("Location"))
 	if id == nil {
-		if response.StatusCode != http.StatusServiceUnavailable { // a node without a table, or with too many connections
-			v.strange = append(v.strange, response.Status)
+		if got.status != http.StatusServiceUnavailable { // a node without a table, or with too many connections
+			v.strange = append(v.strange, strconv.Itoa(got.status))
 		}
 		return false
 	}
@@ -116,23 +117,23 @@ func (v *visitors) tap(conn net.Conn, in *bufio.Reader) bool {
 	}
 	v.given[id[1]] = now
 	v.took = append(v.took, now.Sub(began))
-	return !response.Close
+	return !got.closes
 }
 
-func (v *visitors) ask(conn net.Conn, in *bufio.Reader) (*http.Response, error) {
+func (v *visitors) ask(conn net.Conn, in *bufio.Reader) (answer, error) {
 	if err := conn.SetDeadline(time.Now().Add(startLimit)); err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	if _, err := conn.Write(v.request); err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	response, err := http.ReadResponse(in, nil)
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	defer response.Body.Close()
 	_, err = io.Copy(io.Discard, response.Body)
-	return response, err
+	return answer{status: response.StatusCode, header: response.Header, closes: response.Close}, err
 }
 
 // taps is how many answers there were.

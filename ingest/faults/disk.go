@@ -91,6 +91,19 @@ func (d *Disk) Break(t testing.TB) {
 	}
 }
 
+// Repair returns a broken disk as good as it can be made. Nobody may use it meanwhile.
+func (d *Disk) Repair(t testing.TB) *Disk {
+	t.Helper()
+	unmount(t, d.Dir)
+	d.Dir = ""
+	err := command("e2fsck", "-f", "-y", d.image)
+	var exit *exec.ExitError
+	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) { // 1: errors were corrected
+		t.Fatal(err)
+	}
+	return mount(t, d.image)
+}
+
 // deviceOf finds what is mounted on a directory.
 func deviceOf(dir string) (string, error) {
 	mounts, err := os.ReadFile("/proc/self/mounts")
