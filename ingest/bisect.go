@@ -88,10 +88,14 @@ func (f *Flusher) judge(ctx context.Context, fl *flight, p *part, err error) err
 	if rows > 0 {
 		return fmt.Errorf("%w: %w", errView, err)
 	}
-	if err := f.refuse(fl, p, err); err != nil {
-		return err
+	kind := troubleOf(err)
+	if why := f.refuse(fl, p, err); why != nil {
+		return why
 	}
-	f.metrics.errors[troubleRefused].Inc()
+	if kind == troubleOther && p.refused == "" {
+		return err // pieces are tried as patiently: it is no progress
+	}
+	f.metrics.errors[kind].Inc()
 	return nil
 }
 

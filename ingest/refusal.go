@@ -70,6 +70,9 @@ func troubleOf(err error) trouble {
 	return troubleNetwork
 }
 
+// errTableReadonly is what an insert into a table with the setting table_readonly gets; ch-go has no name for it yet.
+const errTableReadonly proto.Error = 774
+
 // answerOf sorts what ClickHouse says. Only what can be the fault of single rows is refused; a change of a column's type
 // speaks in the same codes and is told apart by how many rows it hits. What is not listed is tried for some time
 // before rows are blamed.
@@ -84,7 +87,7 @@ func answerOf(code proto.Error) trouble {
 		proto.ErrCannotScheduleTask, proto.ErrServerOverloaded, proto.ErrNotEnoughSpace, proto.ErrQuotaExceeded,
 		proto.ErrTooManyMutations, proto.ErrDeadlockAvoided, proto.ErrDistributedTooManyPendingBytes, proto.ErrUserSessionLimitExceeded:
 		return troubleBusy
-	case proto.ErrTableIsReadOnly, proto.ErrReadonly, proto.ErrNoZookeeper, proto.ErrKeeperException, proto.ErrUnexpectedZookeeperError,
+	case errTableReadonly, proto.ErrTableIsReadOnly, proto.ErrReadonly, proto.ErrNoZookeeper, proto.ErrKeeperException, proto.ErrUnexpectedZookeeperError,
 		proto.ErrTooFewLiveReplicas, proto.ErrUnsatisfiedQuorumForPreviousWrite, proto.ErrTableIsBeingRestarted:
 		return troubleReadonly
 	case proto.ErrAccessDenied, proto.ErrAuthenticationFailed, proto.ErrDatabaseAccessDenied, proto.ErrUnknownUser, proto.ErrWrongPassword,
