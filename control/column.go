@@ -19,13 +19,14 @@ const (
 	maxKey     = 64
 	maxText    = 256
 	maxComment = 2048
-	maxCell    = 4096 // of any column: longer ones are not worth parsing
+	maxCell    = 4096 // of any column that allows no more: longer ones are not worth parsing
 )
 
 // A column is one column of an import file.
 type column[R any] struct {
 	name     string
 	required bool
+	longest  int // cell in bytes, 0 for maxCell
 	// set reads a cell into the row and reports whether that changed it. An empty cell sets the column's default.
 	// It is nil for a column that find has dealt with: one that names the row or another one.
 	set func(row *R, cell string) (changed bool, err error)

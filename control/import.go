@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -243,11 +244,12 @@ func (m *importer[R]) chunk(ctx context.Context, recs []record) (Result, error) 
 func (m *importer[R]) row(rec record) (row R, change change, err error) {
 	for _, col := range m.columns {
 		cell := rec.cell(col.name)
+		longest := cmp.Or(col.longest, maxCell)
 		switch {
 		case col.required && cell == "":
 			return row, unchanged, refuse(col.name, "is required")
-		case len(cell) > maxCell:
-			return row, unchanged, refuse(col.name, "has %d bytes, at most %d are allowed", len(cell), maxCell)
+		case len(cell) > longest:
+			return row, unchanged, refuse(col.name, "has %d bytes, at most %d are allowed", len(cell), longest)
 		case !utf8.ValidString(cell):
 			return row, unchanged, refuse(col.name, "is not valid UTF-8")
 		}

@@ -153,6 +153,14 @@ func TestImportRejectsLines(t *testing.T) {
 		{"host,brand,default", "alt.other.example,other,true", "default", "is already go.other.example"},
 		{"host,brand,default", "alt.other.example,other,maybe", "default", "true or false"},
 		{"host,brand,home_url", "go.new.example,acme,https://go.new.example/", "home_url", "would loop"},
+		{"host,brand,assetlinks", "go.new.example,acme,[{]", "assetlinks", "must be a JSON array of statements"},
+		{"host,brand,assetlinks", "go.new.example,acme,{}", "assetlinks", "must be a JSON array of statements"},
+		{"host,brand,assetlinks", "go.new.example,acme,[]", "assetlinks", "must have a statement"},
+		{"host,brand,assetlinks", `go.new.example,acme,"[{""relation"":[""a""],""target"":{""b"":1}},{}]"`, "assetlinks", "number 2 has not"},
+		{"host,brand,assetlinks", "go.new.example,acme,[] []", "assetlinks", "must be a JSON array of statements"},
+		{"host,brand,assetlinks", "go.new.example,acme,[" + strings.Repeat(" ", 32<<10) + "]", "assetlinks", "at most 32768"},
+		{"host,brand,apple_app_site_association", "go.new.example,acme,[]", "apple_app_site_association", "must be a JSON object"},
+		{"host,brand,apple_app_site_association", `go.new.example,acme,"{""applink"":{}}"`, "apple_app_site_association", "must have applinks"},
 		// influencers
 		{"influencer,name,country", "a,A,Germany", "country", "ISO 3166-1"},
 		{"influencer,name,country", "a,A,XX", "country", "ISO 3166-1"},
@@ -295,6 +303,30 @@ func TestImportWarnsOfMixedScripts(t *testing.T) {
 		}
 		if len(got.Warnings) != len(want) || got.Warnings == nil {
 			t.Errorf("link %s: warnings %q, want those of %q", link, got.Warnings, want)
+		}
+	}
+}
+
+// Files of app links are longer than other cells; written otherwise they are the same.
+func TestImportOfAppLinks(t *testing.T) {
+	w := newWorld(t)
+	w.loadBasics()
+	long := strings.Repeat("x", 10_000)
+	const header = "host,brand,apple_app_site_association"
+	for _, step := range []struct {
+		cell   string
+		counts counts
+		want   string
+	}{
+		{`"{ ""applinks"": [""` + long + `""] }"`, counts{updated: 1}, `{"applinks":["` + long + `"]}`},
+		{`"{""applinks"":` + "\n" + ` [""` + long + `""]}"`, counts{unchanged: 1}, `{"applinks":["` + long + `"]}`},
+		{"", counts{updated: 1}, ""},
+	} {
+		if got := w.run(control.LocalScope(), "domains", csv(header, "go.acme.example,acme,"+step.cell)); countsOf(got) != step.counts {
+			t.Errorf("%.20s: %+v, want %+v", step.cell, got, step.counts)
+		}
+		if got := one[string](w, "SELECT apple_app_site_association FROM domains FINAL WHERE host = 'go.acme.example'"); got != step.want {
+			t.Errorf("%.20s is stored as %.20s", step.cell, got)
 		}
 	}
 }

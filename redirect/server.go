@@ -281,7 +281,7 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, sc *scratch) {
 	d := t.Domain(to.host)
 	switch {
 	case d == nil:
-		if !s.page(ctx, to.path) {
+		if !s.page(ctx, nil, to.path) {
 			s.unknown(ctx, nil)
 		}
 	case hasPrefix(to.path, "/_/"):
@@ -292,7 +292,7 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, sc *scratch) {
 		l, ok := t.resolve(d, to.path)
 		if ok {
 			s.click(ctx, sc, t, l, to.query)
-		} else if !s.page(ctx, to.path) {
+		} else if !s.page(ctx, d, to.path) {
 			s.unknown(ctx, d)
 		}
 	}
