@@ -80,7 +80,7 @@ func parseParam(_ *campaignRow, cell string) (string, error) {
 	if err := checkKey(cell); err != nil {
 		return "", fmt.Errorf("names a query parameter and %w", err)
 	}
-	return cell, nil
+	return cell, redirect.CheckClickIDParam(cell)
 }
 
 func (k *campaignImport) prepare(_ context.Context, c *Control, _ []record) error {
@@ -105,7 +105,19 @@ func (k *campaignImport) find(rec record) (campaignRow, string, bool, error) {
 }
 
 func (k *campaignImport) check(r *campaignRow, _ change) error {
+	if err := checkClickIDParam(r.ClickIDParam, r.Destination, "click_id_param"); err != nil {
+		return err
+	}
 	return checkPeriod(r.Starts, r.Ends, "ends")
+}
+
+// checkClickIDParam refuses a destination that sets the parameter of the click id itself: it would lose its value. column is
+// the one to change.
+func checkClickIDParam(param, destination, column string) error {
+	if redirect.SetsParameter(destination, param) {
+		return refuse(column, "clashes: the destination sets %s itself, which carries the click id", param)
+	}
+	return nil
 }
 
 // checkPeriod refuses an end, under the column given, that is not after the start. Either may be unset.

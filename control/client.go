@@ -61,7 +61,7 @@ type Progress struct {
 // ImportFile sends a whole CSV file in parts. Its header is checked first: where it is wrong nothing is sent and the error is
 // ErrHeader. After another error the Result counts what was imported before it; sending the file again does the rest.
 func (c *Client) ImportFile(ctx context.Context, kind string, file io.Reader, progress func(Progress)) (Result, error) {
-	result := Result{Rejected: []Reject{}}
+	result := newResult()
 	run, err := newRun(nil, kind, Scope{})
 	if err != nil {
 		return result, err

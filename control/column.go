@@ -19,16 +19,19 @@ const (
 	maxKey     = 64
 	maxText    = 256
 	maxComment = 2048
-	maxCell    = 4096 // of any column: longer ones are not worth parsing
+	maxCell    = 4096 // of any column that allows no more: longer ones are not worth parsing
 )
 
 // A column is one column of an import file.
 type column[R any] struct {
 	name     string
 	required bool
+	longest  int // cell in bytes, 0 for maxCell
 	// set reads a cell into the row and reports whether that changed it. An empty cell sets the column's default.
 	// It is nil for a column that find has dealt with: one that names the row or another one.
 	set func(row *R, cell string) (changed bool, err error)
+	// warn says what a person should look at in what set has accepted, empty for nothing; nil for a column that is never odd.
+	warn func(row *R) string
 }
 
 // key is a column that says which row is meant.
@@ -224,11 +227,22 @@ func template[R any](name string, at func(*R) *string) column[R] {
 
 // address is a URL that the policy of the row's brand allows, as CheckDestination normalises it; empty is none.
 func address[R any](name string, at func(*R) *string, policy func(*R) redirect.DestinationPolicy) column[R] {
-	return value(name, at, equal, func(row *R, cell string) (string, error) {
+	c := value(name, at, equal, func(row *R, cell string) (string, error) {
 		if cell == "" {
 			return "", nil
 		}
 		d, err := redirect.CheckDestination(cell, policy(row))
 		return d.URL, err
 	})
+	c.warn = func(row *R) string { return oddAddress(*at(row)) }
+	return c
+}
+
+// oddAddress says what a person should look at in a stored address, empty for nothing.
+func oddAddress(stored string) string {
+	d, err := redirect.CheckDestination(stored, redirect.DestinationPolicy{})
+	if err != nil || !d.MixedScripts {
+		return "" // none, or an app's, which has no host
+	}
+	return "names a host that mixes scripts, as look-alike names do: make sure that " + d.URL + " is the one meant"
 }

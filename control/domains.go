@@ -14,6 +14,8 @@ type domainRow struct {
 	FallbackURL string `ch:"fallback_url"`
 	NotFoundURL string `ch:"not_found_url"`
 	Vanity      string `ch:"vanity"`
+	AppleApps   string `ch:"apple_app_site_association"`
+	AssetLinks  string `ch:"assetlinks"`
 	IsDefault   bool   `ch:"is_default"`
 	stamp
 }
@@ -43,6 +45,8 @@ func (k *domainImport) columns() []column[domainRow] {
 		address("fallback_url", func(d *domainRow) *string { return &d.FallbackURL }, k.policy),
 		address("not_found_url", func(d *domainRow) *string { return &d.NotFoundURL }, k.policy),
 		choice("vanity", func(d *domainRow) *string { return &d.Vanity }, vanityOpen, vanitySigned),
+		appLinks("apple_app_site_association", func(d *domainRow) *string { return &d.AppleApps }, checkAppleApps),
+		appLinks("assetlinks", func(d *domainRow) *string { return &d.AssetLinks }, checkAssetLinks),
 		flag("default", false, func(d *domainRow) *bool { return &d.IsDefault }),
 	}
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,13 +13,17 @@ import (
 // ChunkRows is how many lines are looked up, checked and written together, under one version.
 const ChunkRows = 10_000
 
-// Result says what an import did. The four add up to the lines of the file.
+// Result says what an import did. The first four add up to the lines of the file.
 type Result struct {
-	Created   int      `json:"created"`
-	Updated   int      `json:"updated"`
-	Unchanged int      `json:"unchanged"`
-	Rejected  []Reject `json:"rejected"`
+	Created   int       `json:"created"`
+	Updated   int       `json:"updated"`
+	Unchanged int       `json:"unchanged"`
+	Rejected  []Reject  `json:"rejected"`
+	Warnings  []Warning `json:"warnings" doc:"what a person should look at in lines that were accepted"`
 }
+
+// A Warning says what is odd about a cell that was accepted.
+type Warning Reject
 
 // Lines is how many lines of the file the result tells of.
 func (r *Result) Lines() int { return r.Created + r.Updated + r.Unchanged + len(r.Rejected) }
@@ -28,7 +33,10 @@ func (r *Result) add(other Result) {
 	r.Updated += other.Updated
 	r.Unchanged += other.Unchanged
 	r.Rejected = append(r.Rejected, other.Rejected...)
+	r.Warnings = append(r.Warnings, other.Warnings...)
 }
+
+func newResult() Result { return Result{Rejected: []Reject{}, Warnings: []Warning{}} }
 
 func sortRejects(rejects []Reject) {
 	slices.SortStableFunc(rejects, func(a, b Reject) int { return a.Line - b.Line })
@@ -130,7 +138,7 @@ func (c *Control) ImportCSV(ctx context.Context, kind string, file io.Reader, sc
 
 // importCSV is ImportCSV for a part of a file: the header, then the lines from firstLine on.
 func (c *Control) importCSV(ctx context.Context, kind string, file io.Reader, scope Scope, firstLine int) (Result, error) {
-	result := Result{Rejected: []Reject{}}
+	result := newResult()
 	run, err := newRun(c, kind, scope)
 	if err != nil {
 		return result, err
@@ -201,6 +209,9 @@ func (m *importer[R]) chunk(ctx context.Context, recs []record) (Result, error) 
 	var fresh, changed []R
 	for _, rec := range recs {
 		row, change, err := m.row(rec)
+		if err == nil {
+			result.Warnings = append(result.Warnings, m.warnings(rec, &row)...)
+		}
 		var cell *cellError
 		switch {
 		case errors.As(err, &cell):
@@ -233,11 +244,12 @@ func (m *importer[R]) chunk(ctx context.Context, recs []record) (Result, error) 
 func (m *importer[R]) row(rec record) (row R, change change, err error) {
 	for _, col := range m.columns {
 		cell := rec.cell(col.name)
+		longest := cmp.Or(col.longest, maxCell)
 		switch {
 		case col.required && cell == "":
 			return row, unchanged, refuse(col.name, "is required")
-		case len(cell) > maxCell:
-			return row, unchanged, refuse(col.name, "has %d bytes, at most %d are allowed", len(cell), maxCell)
+		case len(cell) > longest:
+			return row, unchanged, refuse(col.name, "has %d bytes, at most %d are allowed", len(cell), longest)
 		case !utf8.ValidString(cell):
 			return row, unchanged, refuse(col.name, "is not valid UTF-8")
 		}
@@ -269,4 +281,17 @@ func (m *importer[R]) row(rec record) (row R, change change, err error) {
 	}
 	m.seen[id] = rec.line
 	return row, change, nil
+}
+
+// warnings are what the cells of an accepted line should make a person look at.
+func (m *importer[R]) warnings(rec record, row *R) (list []Warning) {
+	for _, col := range m.columns {
+		if col.warn == nil || !rec.header.has(col.name) {
+			continue
+		}
+		if reason := col.warn(row); reason != "" {
+			list = append(list, Warning(rec.reject(col.name, reason)))
+		}
+	}
+	return list
 }

@@ -3,6 +3,7 @@ package control_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -152,6 +153,14 @@ func TestImportRejectsLines(t *testing.T) {
 		{"host,brand,default", "alt.other.example,other,true", "default", "is already go.other.example"},
 		{"host,brand,default", "alt.other.example,other,maybe", "default", "true or false"},
 		{"host,brand,home_url", "go.new.example,acme,https://go.new.example/", "home_url", "would loop"},
+		{"host,brand,assetlinks", "go.new.example,acme,[{]", "assetlinks", "must be a JSON array of statements"},
+		{"host,brand,assetlinks", "go.new.example,acme,{}", "assetlinks", "must be a JSON array of statements"},
+		{"host,brand,assetlinks", "go.new.example,acme,[]", "assetlinks", "must have a statement"},
+		{"host,brand,assetlinks", `go.new.example,acme,"[{""relation"":[""a""],""target"":{""b"":1}},{}]"`, "assetlinks", "number 2 has not"},
+		{"host,brand,assetlinks", "go.new.example,acme,[] []", "assetlinks", "must be a JSON array of statements"},
+		{"host,brand,assetlinks", "go.new.example,acme,[" + strings.Repeat(" ", 32<<10) + "]", "assetlinks", "at most 32768"},
+		{"host,brand,apple_app_site_association", "go.new.example,acme,[]", "apple_app_site_association", "must be a JSON object"},
+		{"host,brand,apple_app_site_association", `go.new.example,acme,"{""applink"":{}}"`, "apple_app_site_association", "must have applinks"},
 		// influencers
 		{"influencer,name,country", "a,A,Germany", "country", "ISO 3166-1"},
 		{"influencer,name,country", "a,A,XX", "country", "ISO 3166-1"},
@@ -164,6 +173,12 @@ func TestImportRejectsLines(t *testing.T) {
 		{"campaign,brand,name,destination,starts", "c,acme,C,https://a.example,1969-01-01", "starts", "years 2000 to 2105"},
 		{"campaign,brand,name,destination,utm_source", "c,acme,C,https://a.example,{creator}", "utm_source", "unknown placeholder"},
 		{"campaign,brand,name,destination,click_id_param", "c,acme,C,https://a.example,a&b", "click_id_param", "query parameter"},
+		{"campaign,brand,name,destination,click_id_param", "c,acme,C,https://a.example,utm_source", "click_id_param", "must not begin with utm_"},
+		{"campaign,brand,name,destination,click_id_param", "c,acme,C,https://a.example,UTM.id", "click_id_param", "must not begin with utm_"},
+		{"campaign,brand,name,destination,click_id_param", "c,acme,C,https://a.example,sub3", "click_id_param", "a sub id that visitors bring"},
+		{"campaign,brand,name,destination,click_id_param", "c,acme,C,https://a.example,gclid", "click_id_param", "an ad network's own click id"},
+		{"campaign,brand,name,destination,click_id_param", "c,acme,C,https://a.example?ref=1,ref", "click_id_param", "the destination sets ref itself"},
+		{"campaign,brand,name,destination", "c,acme,C,https://a.example?a=1&click%5Fid=1", "click_id_param", "the destination sets click_id itself"},
 		// destinations, attack cases 1 to 5
 		{"campaign,brand,name,destination", "c,acme,C,\"https://a.example/\r\nSet-Cookie: a=b\"", "destination", "control character"},
 		{"campaign,brand,name,destination", "c,acme,C,https://a.example/%0d%0aX: 1", "destination", "blank"},
@@ -205,6 +220,7 @@ func TestImportRejectsLines(t *testing.T) {
 		{link + "rules", "a,go.acme.example,boots,lena,geo=DE", "rules", "does not evaluate"},
 		{link + "expires", "a,go.acme.example,boots,lena,2020-01-01", "expires", "later than starts"},
 		{link + "destination", "a,go.acme.example,boots,lena,http://", "destination", "no host"},
+		{link + "destination", "a,go.acme.example,boots,lena,https://a.example?click_id=", "destination", "clashes: the destination sets click_id itself"},
 		// commissions
 		{"campaign,model,rate", "nothing,percent,0.1", "campaign", "is unknown"},
 		{"campaign,model,rate", "boots,percent,0.1", "campaign", "is ambiguous: brands acme, other have one each"},
@@ -244,6 +260,77 @@ func TestImportKeepsInternationalHostsAsPunycode(t *testing.T) {
 	}
 }
 
+// A host of mixed scripts may be meant: it is stored, and shown to whoever imports it and whoever looks at the link.
+func TestImportWarnsOfMixedScripts(t *testing.T) {
+	w := newWorld(t)
+	w.loadBasics()
+	const odd, plain = "https://p\u0430ypal.example/a", "https://b\u00fccher.example/"
+	for _, c := range []struct {
+		kind, header, row string
+		columns           []string // with a warning
+	}{
+		{"campaigns", "campaign,brand,name,destination", "odd,acme,Odd," + odd, []string{"destination"}},
+		{"campaigns", "campaign,brand,name,destination", "plain,acme,Plain," + plain, nil},
+		{"domains", "host,brand,home_url,not_found_url", "go2.acme.example,acme," + odd + "," + plain, []string{"home_url"}},
+		{"links", "link,campaign,influencer,domain,destination,fallback_url", "l1,boots,lena,go.acme.example," + odd + "," + odd, []string{"destination", "fallback_url"}},
+		{"links", "link,campaign,influencer,domain,destination", "l1,boots,lena,go.acme.example," + odd, []string{"destination"}},
+		{"links", "link,campaign,influencer,domain", "l1,boots,lena,go.acme.example", nil},
+		{"links", "link,campaign,influencer,domain", "l2,odd,lena,go.acme.example", nil},
+		{"links", "link,campaign,influencer,domain", "l3,plain,lena,go.acme.example", nil},
+	} {
+		got := w.load(c.kind, c.header, c.row)
+		var columns []string
+		for _, warning := range got.Warnings {
+			columns = append(columns, warning.Column)
+			if warning.Line != 2 || warning.Value != odd || !strings.Contains(warning.Reason, "mixes scripts") ||
+				!strings.Contains(warning.Reason, "https://xn--pypal-4ve.example/a") {
+				t.Errorf("%s %s: warning %+v", c.kind, c.row, warning)
+			}
+		}
+		if !slices.Equal(columns, c.columns) {
+			t.Errorf("%s %s: warnings of %q, want %q", c.kind, c.row, columns, c.columns)
+		}
+	}
+	for link, want := range map[string][]string{"l1": {"destination", "fallback_url"}, "l2": {"destination"}, "l3": {}} {
+		got, err := w.Link(t.Context(), control.LocalScope(), "", link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, warning := range got.Warnings {
+			if i >= len(want) || !strings.HasPrefix(warning, want[i]+" names a host that mixes scripts") {
+				t.Errorf("link %s: warning %q", link, warning)
+			}
+		}
+		if len(got.Warnings) != len(want) || got.Warnings == nil {
+			t.Errorf("link %s: warnings %q, want those of %q", link, got.Warnings, want)
+		}
+	}
+}
+
+// Files of app links are longer than other cells; written otherwise they are the same.
+func TestImportOfAppLinks(t *testing.T) {
+	w := newWorld(t)
+	w.loadBasics()
+	long := strings.Repeat("x", 10_000)
+	const header = "host,brand,apple_app_site_association"
+	for _, step := range []struct {
+		cell   string
+		counts counts
+		want   string
+	}{
+		{`"{ ""applinks"": [""` + long + `""] }"`, counts{updated: 1}, `{"applinks":["` + long + `"]}`},
+		{`"{""applinks"":` + "\n" + ` [""` + long + `""]}"`, counts{unchanged: 1}, `{"applinks":["` + long + `"]}`},
+		{"", counts{updated: 1}, ""},
+	} {
+		if got := w.run(control.LocalScope(), "domains", csv(header, "go.acme.example,acme,"+step.cell)); countsOf(got) != step.counts {
+			t.Errorf("%.20s: %+v, want %+v", step.cell, got, step.counts)
+		}
+		if got := one[string](w, "SELECT apple_app_site_association FROM domains FINAL WHERE host = 'go.acme.example'"); got != step.want {
+			t.Errorf("%.20s is stored as %.20s", step.cell, got)
+		}
+	}
+}
+
 func TestImportRejectsRepeatedKeysAndGoesOn(t *testing.T) {
 	w := newWorld(t)
 	w.loadBasics()
@@ -254,7 +341,7 @@ func TestImportRejectsRepeatedKeysAndGoesOn(t *testing.T) {
 		"c,go.acme.example,boots,lena,one-a",
 		"d,go.acme.example,boots,lena,one-d",
 	))
-	want := control.Result{Created: 2, Rejected: []control.Reject{
+	want := control.Result{Created: 2, Warnings: []control.Warning{}, Rejected: []control.Reject{
 		{Line: 3, Column: "link", Value: "b\nb", Reason: "must be 1 to 64 letters, digits, dots, dashes or underscores, a letter or digit first"},
 		{Line: 5, Column: "link", Value: "a", Reason: "repeats the key of line 2"},
 		{Line: 6, Column: "slug", Value: "one-a", Reason: `is taken on this host by link "a"`},

@@ -227,6 +227,10 @@ func (k *linkImport) check(r *linkRow, change change) error {
 	if err := checkPeriod(r.Starts, r.Expires, "expires"); err != nil {
 		return err
 	}
+	param := k.cat.campaigns.byID[r.CampaignID].ClickIDParam
+	if err := checkClickIDParam(param, r.Destination, "destination"); err != nil {
+		return err
+	}
 	key := linkKey{r.BrandID, r.Link}
 	if change == updated {
 		delete(k.slugs, slugPlace{r.DomainID, k.stored[key].Slug})

@@ -50,6 +50,7 @@ type LinkDetail struct {
 	FallbackURL      string    `json:"fallback_url"`
 	Starts           time.Time `json:"starts"`
 	Updated          time.Time `json:"updated"`
+	Warnings         []string  `json:"warnings" doc:"what a person should look at"`
 }
 
 // A linkView turns rows into Links; it derives each signing key once.
@@ -140,6 +141,12 @@ func (v *linkView) detail(r *linkRow) (LinkDetail, error) {
 	}
 	if detail.Destination == "" {
 		detail.Destination = campaign.Destination
+	}
+	detail.Warnings = []string{}
+	for _, a := range []struct{ column, stored string }{{"destination", detail.Destination}, {"fallback_url", r.FallbackURL}} {
+		if odd := oddAddress(a.stored); odd != "" {
+			detail.Warnings = append(detail.Warnings, a.column+" "+odd)
+		}
 	}
 	return detail, err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -41,9 +42,9 @@ func carried(addr netip.Addr, bits int) bool {
 func (t *table) find(addr netip.Addr) *Place {
 	switch {
 	case addr.Is4():
-		return &t.places[t.v4.find(addr4Of(addr))]
+		return &t.places[find4(&t.v4, addr4Of(addr))]
 	case unicast.Contains(addr) && !carried(addr, 128):
-		return &t.places[t.v6.find(addr6Of(addr))]
+		return &t.places[find6(&t.v6, addr6Of(addr))]
 	}
 	return &t.places[nowhere]
 }
@@ -83,8 +84,14 @@ type ranges[A address[A]] struct {
 	// starts holds the first address of each range, ascending; a range ends where the next one starts.
 	starts []A
 	places []uint32 // parallel to starts
-	// index[b] is the first range that starts in bucket b or later, one entry more than buckets.
-	index []uint32
+	index  []bucket // one more than buckets
+}
+
+// A bucket says where to search. In the country database two buckets of IPv4 addresses in three lie inside one range, and then
+// nothing else is looked at.
+type bucket struct {
+	first uint32 // of the ranges that start in this bucket or later
+	place uint32 // before that range
 }
 
 // add appends the range that starts at a and ends where the next one added starts.
@@ -105,29 +112,38 @@ func (r *ranges[A]) add(a A, place uint32) error {
 // seal makes the ranges ready for find. From then on nothing is added.
 func (r *ranges[A]) seal() {
 	r.starts, r.places = slices.Clip(r.starts), slices.Clip(r.places)
-	r.index = make([]uint32, buckets+1)
-	for _, start := range r.starts {
-		r.index[start.bucket()+1]++
-	}
-	for b := range buckets {
-		r.index[b+1] += r.index[b]
+	r.index = make([]bucket, buckets+1)
+	next, place := 0, uint32(nowhere)
+	for b := range r.index {
+		r.index[b] = bucket{uint32(next), place}
+		for next < len(r.starts) && r.starts[next].bucket() == uint(b) {
+			place = r.places[next]
+			next++
+		}
 	}
 }
 
-// find is the place of the last range that starts at or before a.
-func (r *ranges[A]) find(a A) uint32 {
-	b := a.bucket()
-	low, high := r.index[b], r.index[b+1]
-	for low < high {
-		middle := (low + high) / 2
-		if a.less(r.starts[middle]) {
-			high = middle
-		} else {
-			low = middle + 1
-		}
+// place is that of addresses in a bucket before or within the n-th range that starts in it.
+func (r *ranges[A]) place(bucket uint, n int) uint32 {
+	if n == 0 {
+		return r.index[bucket].place
 	}
-	if low == 0 {
-		return nowhere
-	}
-	return r.places[low-1]
+	return r.places[int(r.index[bucket].first)+n-1]
+}
+
+// in returns where the ranges of a bucket start.
+func (r *ranges[A]) in(bucket uint) []A {
+	return r.starts[r.index[bucket].first:r.index[bucket+1].first]
+}
+
+// find4 and find6 are the place of the last range that starts at or before a. They are two because a method of a type
+// parameter is called through a table, which takes longer than the search.
+func find4(r *ranges[addr4], a addr4) uint32 {
+	starts := r.in(a.bucket())
+	return r.place(a.bucket(), sort.Search(len(starts), func(i int) bool { return a < starts[i] }))
+}
+
+func find6(r *ranges[addr6], a addr6) uint32 {
+	starts := r.in(a.bucket())
+	return r.place(a.bucket(), sort.Search(len(starts), func(i int) bool { return a.less(starts[i]) }))
 }

@@ -21,16 +21,19 @@ func (a account) clone() account {
 	return a
 }
 
-// settle accounts for a part that was stored or, when given up, dropped.
+// settle accounts for a part that was stored, set aside or, when given up, dropped.
 func (a *account) settle(p *part) {
 	if a.Hours == nil {
 		a.Hours = map[int64]ledgerHour{}
 	}
 	for h, n := range p.hours {
 		hour := a.Hours[h]
-		if p.delivered {
+		switch {
+		case p.delivered:
 			hour.Stored += n
-		} else {
+		case p.refused != "":
+			hour.Dropped[dropQuarantined] += n
+		default:
 			hour.Dropped[dropShutdown] += n
 		}
 		a.Hours[h] = hour

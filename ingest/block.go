@@ -5,7 +5,7 @@ import (
 )
 
 // A block is the rows of one insert into one table, column by column. Its columns are filled together, one row at
-// a time, and encoded as they stand.
+// a time, and encoded as they stand, all but the one that names the batch: that is known when the block is frozen.
 type block struct {
 	table   string
 	moment  string // the column that decides a row's partition
@@ -41,11 +41,11 @@ type clickBlock struct {
 	clickID                              proto.ColFixedStr
 	link, brand, campaign, influencer    proto.ColUInt32
 	host                                 *lowCard
-	slug                                 proto.ColStr
+	slug                                 text
 	utmSource, utmMedium, utmCampaign    *lowCard
-	utmTerm, utmContent, utmID           proto.ColStr
+	utmTerm, utmContent, utmID           text
 	utmSourcePlatform, utmCreativeFormat *lowCard
-	sub                                  [5]proto.ColStr
+	sub                                  [5]text
 	country, region, city                *lowCard
 	asn                                  proto.ColUInt32
 	asOrg                                *lowCard
@@ -58,7 +58,6 @@ type clickBlock struct {
 	valid, billable                      proto.ColUInt8
 	tier, format                         *lowCard
 	node                                 proto.ColUInt16
-	batch                                *lowCard
 }
 
 func newClickBlock(t *clickTable) *clickBlock {
@@ -100,7 +99,7 @@ func newClickBlock(t *clickTable) *clickBlock {
 	b.add("billable", &b.billable)
 	b.tier, b.format = low("tier"), low("content_format")
 	b.add("node", &b.node)
-	b.batch = low("batch_id")
+	b.add(batchColumn, newLowCard())
 	return b
 }
 
@@ -109,21 +108,20 @@ type conversionBlock struct {
 	block
 	received, ts, clickTS             proto.ColDateTime64
 	brand, campaign, influencer, link proto.ColUInt32
-	clickID, txID, refTxID            proto.ColStr
+	clickID, txID, refTxID            text
 	event, currency                   *lowCard
 	amount                            proto.ColDecimal64
-	customer, coupon                  proto.ColStr
+	customer, coupon                  text
 	status, source                    proto.ColEnum8
 	signed                            proto.ColBool
 	node                              proto.ColUInt16
-	batch                             *lowCard
 
 	nodeNumber uint16
 	conversion Conversion // scratch
 }
 
 func newConversionBlock(node uint16) *conversionBlock {
-	b := &conversionBlock{event: newLowCard(), currency: newLowCard(), batch: newLowCard(), nodeNumber: node}
+	b := &conversionBlock{event: newLowCard(), currency: newLowCard(), nodeNumber: node}
 	b.table, b.moment = "conversions", "received"
 	for _, c := range []*proto.ColDateTime64{&b.received, &b.ts, &b.clickTS} {
 		c.WithPrecision(proto.PrecisionMilli)
@@ -147,12 +145,12 @@ func newConversionBlock(node uint16) *conversionBlock {
 	b.add("source", proto.Alias(&b.source, "Enum8('postback' = 1, 'pixel' = 2, 'import' = 3)"))
 	b.add("signed", &b.signed)
 	b.add("node", &b.node)
-	b.add("batch_id", b.batch)
+	b.add(batchColumn, newLowCard())
 	return b
 }
 
 // append adds one conversion.
-func (b *conversionBlock) append(record []byte, batch string) error {
+func (b *conversionBlock) append(record []byte) error {
 	c := &b.conversion
 	if err := parseConversion(record, c); err != nil {
 		return err
@@ -176,7 +174,6 @@ func (b *conversionBlock) append(record []byte, batch string) error {
 	b.source.Append(proto.Enum8(c.Source))
 	b.signed.Append(c.Signed)
 	b.node.Append(b.nodeNumber)
-	b.batch.Append(batch)
 	b.rows++
 	return nil
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
 	"time"
 
 	"github.com/ClickHouse/ch-go"
@@ -137,19 +135,3 @@ func (w *writer) close() {
 		w.client = nil
 	}
 }
-
-// errorKind is the label of carom_flush_errors_total.
-func errorKind(err error) string {
-	var timeout net.Error
-	switch {
-	case ch.IsException(err):
-		return "refused"
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
-		errors.As(err, &timeout) && timeout.Timeout():
-		return "timeout"
-	}
-	return "network"
-}
-
-// errorKinds are all the values of errorKind.
-var errorKinds = [...]string{"refused", "timeout", "network"}

@@ -1,68 +1,140 @@
 package ingest
 
 import (
+	"encoding/binary"
+	"hash/maphash"
+	"strings"
+	"unsafe"
+
 	"github.com/ClickHouse/ch-go/proto"
 )
 
-// lowCard is a LowCardinality(String) column that numbers values as they come: most rows repeat the value before
-// them or one already in the dictionary, which ch-go's own column would hash twice a row. It lives for one block.
-type lowCard struct {
-	proto.ColLowCardinalityRaw
-	index proto.ColStr
-	ids   map[string]int
-	last  string // value of the newest row
-	key   int    // its number
+// text is a String column in the form in which it is sent: each value behind its length as a varint.
+type text struct {
+	wire []byte
+	rows int
 }
 
+// Append adds a value.
+func (t *text) Append(value string) {
+	if len(value) < 1<<7 {
+		t.wire = append(t.wire, byte(len(value)))
+	} else {
+		t.wire = binary.AppendUvarint(t.wire, uint64(len(value)))
+	}
+	t.wire = append(t.wire, value...)
+	t.rows++
+}
+
+// AppendBytes adds a value whose bytes the caller will use again.
+func (t *text) AppendBytes(value []byte) { t.Append(view(value)) }
+
+// Reset empties the column.
+func (t *text) Reset() { t.wire, t.rows = t.wire[:0], 0 }
+
+// Type is the column's ClickHouse type.
+func (t *text) Type() proto.ColumnType { return proto.ColumnTypeString }
+
+// Rows is the number of values.
+func (t *text) Rows() int { return t.rows }
+
+// EncodeColumn adds the bytes to the buffer.
+func (t *text) EncodeColumn(b *proto.Buffer) { b.PutRaw(t.wire) }
+
+// WriteColumn adds the bytes to the writer without copying them.
+func (t *text) WriteColumn(w *proto.Writer) { w.ChainWrite(t.wire) }
+
+// lowCard is a LowCardinality(String) column that numbers values as they come. Most rows repeat the value before them
+// or one that is in the dictionary already: ch-go's own column would hash it twice a row, and a Go map takes three times as
+// long to find it. It lives for one block.
+type lowCard struct {
+	proto.ColLowCardinalityRaw // its keys have as many bits as number all values
+	index                      proto.ColStr
+	values                     []string     // by number
+	slots                      []uint32     // open addressing: 1 + a number, 0 = free; a power of two, at most half in use
+	seed                       maphash.Seed // clients choose values: nobody can make many that meet in one slot
+	last                       string       // value of the newest row
+	key                        int          // its number
+}
+
+// lowCardSlots is how many slots a dictionary begins with.
+const lowCardSlots = 64
+
 func newLowCard() *lowCard {
-	c := &lowCard{ids: map[string]int{}}
+	c := &lowCard{slots: make([]uint32, lowCardSlots), seed: maphash.MakeSeed()}
 	c.Index = &c.index
-	c.Key = proto.KeyUInt16
+	c.Key = proto.KeyUInt8
 	return c
 }
 
-// Append adds a value whose bytes stay as they are until Reset.
+// Append adds a value.
 func (c *lowCard) Append(value string) {
-	if value != c.last || len(c.ids) == 0 {
-		id, known := c.ids[value]
-		if !known {
-			id = c.add(value)
+	if value != c.last || len(c.values) == 0 {
+		slot := c.slot(value)
+		if *slot == 0 {
+			slot = c.add(slot, strings.Clone(value))
 		}
-		c.key, c.last = id, value
+		c.key = int(*slot) - 1
+		c.last = c.values[c.key]
 	}
 	c.AppendKey(c.key)
 }
 
 // AppendBytes adds a value whose bytes the caller will use again.
-func (c *lowCard) AppendBytes(value []byte) {
-	if string(value) != c.last || len(c.ids) == 0 {
-		id, known := c.ids[string(value)]
-		if !known {
-			id = c.add(string(value))
+func (c *lowCard) AppendBytes(value []byte) { c.Append(view(value)) }
+
+// slot is where the number of a value is or belongs.
+func (c *lowCard) slot(value string) *uint32 {
+	mask := uint64(len(c.slots) - 1)
+	for i := maphash.String(c.seed, value); ; i++ {
+		slot := &c.slots[i&mask]
+		if *slot == 0 || c.values[*slot-1] == value {
+			return slot
 		}
-		c.key, c.last = id, c.index.Row(id)
 	}
-	c.AppendKey(c.key)
 }
 
-// add puts a value into the dictionary and widens the keys when 16 bits no longer number it.
-func (c *lowCard) add(value string) int {
-	id := len(c.ids)
-	c.ids[value] = id
+// add puts a value into the dictionary and returns where its number is then.
+func (c *lowCard) add(slot *uint32, value string) *uint32 {
+	c.widen()
+	c.values = append(c.values, value)
 	c.index.Append(value)
-	if id == 1<<16 {
+	*slot = uint32(len(c.values))
+	if 2*len(c.values) <= len(c.slots) {
+		return slot
+	}
+	c.slots = make([]uint32, 2*len(c.slots))
+	for i, v := range c.values {
+		slot = c.slot(v)
+		*slot = uint32(i + 1)
+	}
+	return slot // of the newest, which was put last
+}
+
+// widen makes the keys long enough for one more value.
+func (c *lowCard) widen() {
+	switch len(c.values) {
+	case 1 << 8:
+		for _, k := range c.Keys8 {
+			c.Keys16 = append(c.Keys16, uint16(k))
+		}
+		c.Keys8, c.Key = c.Keys8[:0], proto.KeyUInt16
+	case 1 << 16:
 		for _, k := range c.Keys16 {
 			c.Keys32 = append(c.Keys32, uint32(k))
 		}
 		c.Keys16, c.Key = c.Keys16[:0], proto.KeyUInt32
 	}
-	return id
 }
 
 // Reset empties the column and its dictionary.
 func (c *lowCard) Reset() {
-	c.index.Reset()
-	clear(c.ids)
-	c.Keys16, c.Keys32 = c.Keys16[:0], c.Keys32[:0]
-	c.Key, c.last = proto.KeyUInt16, ""
+	c.ColLowCardinalityRaw.Reset()
+	clear(c.slots)
+	clear(c.values)
+	c.values = c.values[:0]
+	c.Key, c.last = proto.KeyUInt8, ""
 }
+
+// view is bytes as a string for one call, which must not keep it.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -20,7 +20,10 @@ func (f *Flusher) send(ctx context.Context) {
 		f.deliver(ctx, f.recovered)
 	}
 	for fl := range f.outbox {
-		if f.retry(ctx, fl, "freeze", func() error { return f.freeze(ctx, fl) }) {
+		for err := f.freeze(ctx, fl); f.pause(ctx, fl, err) && err != nil; {
+			err = f.freeze(ctx, fl)
+		}
+		if ctx.Err() == nil {
 			f.deliver(ctx, fl)
 		} else {
 			f.delivered <- fl
@@ -30,53 +33,88 @@ func (f *Flusher) send(ctx context.Context) {
 
 // freeze decides what will be sent until it is stored, and keeps it on the disk where there is a spool.
 func (f *Flusher) freeze(ctx context.Context, fl *flight) error {
+	if cap(f.frozen.Buf) > 4*fl.bytes+1<<20 {
+		f.frozen.Buf = nil // grown by a backlog that is over
+	}
+	f.frozen.Reset()
 	for _, p := range fl.parts {
+		if p.number == 0 {
+			f.namer.name(p)
+		}
+		b := p.rows.data()
 		var err error
-		if p.before, err = f.writer.newestBlock(ctx, p.rows.data().table); err != nil {
+		if p.before, err = f.writer.newestBlock(ctx, b.table); err != nil {
 			return err
 		}
+		if p.frozen, err = b.freeze(&f.frozen, p.name); err != nil {
+			return err
+		}
+		p.stamp = stampOf(p.name, p.frozen.digest())
 	}
+	fl.whole = fl.parts
+	return f.keep(fl)
+}
+
+// keep puts on the disk what the flight's parts are, before any of them is sent.
+func (f *Flusher) keep(fl *flight) error {
 	if f.journal == nil {
 		return nil
 	}
-	return f.journal.freeze(fl)
+	err := f.journal.keep(fl, f.namer.last, f.aside)
+	f.metrics.failing[spoolState].Store(err != nil)
+	return err
 }
 
-// deliver sends each part of a frozen flight until it is stored or ctx ends, and hands the flight back.
+// deliver sends the parts of a frozen flight until every row is stored or set aside, or ctx ends, and hands the flight back.
 func (f *Flusher) deliver(ctx context.Context, fl *flight) {
 	f.metrics.sending(fl.first)
-	all := true
-	for _, p := range fl.parts {
-		p.delivered = f.retry(ctx, fl, "insert", func() error { return f.store(ctx, fl, p) })
-		all = all && p.delivered
+	for p := fl.next(); p != nil; p = fl.next() {
+		if !f.pause(ctx, fl, f.advance(ctx, fl, p)) {
+			break
+		}
 	}
 	f.metrics.sending(time.Time{})
-	if all && f.journal != nil {
-		if err := f.journal.settle(fl); err != nil {
+	if fl.done() && f.journal != nil {
+		err := f.journal.settle(fl, f.namer.last, f.aside)
+		f.metrics.failing[spoolState].Store(err != nil)
+		if err != nil {
 			f.log.Warn("spool state not written; a restart now would ask ClickHouse for the batch again", "error", err)
 		}
 	}
 	f.delivered <- fl
 }
 
-// retry runs a step of a flight until it succeeds; false means that ctx ended first.
-func (f *Flusher) retry(ctx context.Context, fl *flight, step string, do func() error) bool {
-	wait := retryFirst
-	for attempt := 1; ctx.Err() == nil; attempt++ {
-		err := do()
-		if err == nil {
-			return true
-		}
-		f.metrics.failed(err)
-		f.log.Warn("delivery failed; the same batch is tried again under the same token",
-			"step", step, "error", err, "batch", fl.parts[0].name, "rows", fl.rows, "attempt", attempt, "next_try", wait)
-		select {
-		case <-time.After(wait/2 + rand.N(wait)):
-		case <-ctx.Done():
-		}
-		wait = min(2*wait, retryMost)
+// advance does the next thing for a part; an error says what delivery waits for.
+func (f *Flusher) advance(ctx context.Context, fl *flight, p *part) error {
+	if p.refused != "" {
+		return f.note(p)
 	}
-	return false
+	err := f.store(ctx, fl, p)
+	if err != nil {
+		return f.judge(ctx, fl, p, err)
+	}
+	f.taken(fl, p)
+	return nil
+}
+
+// pause tells what went wrong and waits before the next attempt, longer each time; after a success it goes on at once. It
+// reports false when ctx has ended.
+func (f *Flusher) pause(ctx context.Context, fl *flight, err error) bool {
+	if err == nil {
+		f.wait = retryFirst
+		f.teller.over(time.Now())
+		return ctx.Err() == nil
+	}
+	if ctx.Err() != nil {
+		return false
+	}
+	f.teller.failed(err, time.Now(), "batch", fl.parts[0].name, "rows", fl.rows, "next_try", f.wait)
+	select {
+	case <-time.After(f.wait/2 + rand.N(f.wait)):
+	case <-ctx.Done():
+	}
+	f.wait = min(2*f.wait, retryMost)
+	return ctx.Err() == nil
 }
 
 // store brings a part into ClickHouse once. After an attempt that ended without an answer it relies on the
@@ -130,10 +168,8 @@ func (f *Flusher) check(ctx context.Context, fl *flight, p *part) error {
 		return err
 	}
 	p.life++
-	if f.journal != nil {
-		if err := f.journal.freeze(fl); err != nil {
-			return err
-		}
+	if err := f.keep(fl); err != nil {
+		return err
 	}
 	return fmt.Errorf("ClickHouse acknowledged batch %s and does not hold it; it is sent under a new token", p.name)
 }

@@ -51,25 +51,24 @@ func clickMillis(record []byte) (int64, error) {
 }
 
 // append enriches one click and adds it to the block.
-func (b *clickBlock) append(record []byte, batch string) error {
+func (b *clickBlock) append(record []byte) error {
 	t := b.clickTable
 	c, p := &t.click, &t.params
 	if err := parseClick(record, c); err != nil {
 		return err
 	}
-	p.parse(c.Query)
-	addr := netip.AddrFrom16(c.Addr).Unmap()
-	place := t.places.Locate(addr)
 	agent := t.agents.ParseHashed(c.AgentHash, c.Agent)
-	host, platform := t.referrers.Parse(c.Referrer)
-	if agent.Platform != "" {
-		platform = agent.Platform
-	}
 	reasons := c.Reasons | agent.Reasons
 	if reasons.Valid() && t.duplicates.repeat(c.Visitor, c.Link, c.Millis) {
 		reasons |= Duplicate
 	}
 	t.metrics.flag(reasons)
+	place := t.places.Locate(netip.AddrFrom16(c.Addr))
+	host, platform := t.referrers.Parse(c.Referrer)
+	if agent.Platform != "" {
+		platform = agent.Platform
+	}
+	p.parse(c.Query)
 
 	base64.RawURLEncoding.Encode(t.id[:], c.ID[:])
 	b.ts.AppendRaw(proto.DateTime64(c.Millis))
@@ -103,7 +102,7 @@ func (b *clickBlock) append(record []byte, batch string) error {
 	b.browser.Append(agent.Browser)
 	b.language.Append(Language(c.Language))
 	b.visitor.Append(c.Visitor)
-	b.ipPrefix.Append(prefixOf(addr))
+	b.ipPrefix.Append(prefixOf(c.Addr))
 	b.reasons.Append(uint32(reasons))
 	b.ruleVersion.Append(ruleVersion)
 	b.valid.Append(oneIf(reasons.Valid()))
@@ -111,7 +110,6 @@ func (b *clickBlock) append(record []byte, batch string) error {
 	b.tier.Append(c.Tier.String())
 	b.format.Append(c.Format.String())
 	b.node.Append(t.node)
-	b.batch.Append(batch)
 	b.rows++
 	return nil
 }
@@ -123,23 +121,20 @@ func oneIf(set bool) uint8 {
 	return 0
 }
 
-// Bits of an address that a row keeps: enough for a network, not for a household.
+// Bytes of an address that a row keeps: enough for a network, not for a household.
 const (
-	prefixBits4 = 24
-	prefixBits6 = 48
+	prefixBytes4 = 12 + 3 // mapped, ::ffff:a.b.c.0
+	prefixBytes6 = 6
 )
 
-// prefixOf blanks what a row must not know of an address. IPv4 is stored mapped, as ::ffff:a.b.c.0.
-func prefixOf(addr netip.Addr) proto.IPv6 {
-	bits := prefixBits6
-	if addr.Is4() {
-		bits = prefixBits4
+// prefixOf blanks what a row must not know of an address.
+func prefixOf(addr [16]byte) proto.IPv6 {
+	kept := prefixBytes6
+	if netip.AddrFrom16(addr).Is4In6() {
+		kept = prefixBytes4
 	}
-	p, err := addr.Prefix(bits)
-	if err != nil { // only an invalid address, which a click cannot hold
-		return proto.IPv6{}
-	}
-	return p.Addr().As16()
+	clear(addr[kept:])
+	return addr
 }
 
 // conversionTable turns conversions into rows of the table conversions.

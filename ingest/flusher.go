@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ClickHouse/ch-go/proto"
+
 	"carom/ingest/ring"
 )
 
@@ -19,6 +21,7 @@ type Config struct {
 
 	Node          uint16        // this node's number, at most 1023, unique in the cluster
 	BatchRows     int           // rows of a batch when busy; at most 500 000, ClickHouse splits blocks at a million
+	BatchBytes    int           // of the records of a batch: bounds memory where clicks are long. A flusher takes some six times as much
 	BatchAge      time.Duration // age of a batch when quiet
 	InsertTimeout time.Duration // for one attempt; views run within it
 	Compress      bool          // LZ4 on the wire; costs most of the encoding's CPU, so off on a LAN
@@ -35,7 +38,7 @@ func Default() Config {
 		Ring:           ring.Default(),
 		ConversionRing: ring.Config{Lanes: 1, SegmentBytes: 1 << 20, BudgetBytes: 64 << 20, SyncEvery: 200 * time.Millisecond},
 
-		BatchRows: 100_000, BatchAge: time.Second, InsertTimeout: 30 * time.Second,
+		BatchRows: 100_000, BatchBytes: 40 << 20, BatchAge: time.Second, InsertTimeout: 30 * time.Second,
 		LedgerEvery: 10 * time.Second, DuplicateSpan: 30 * time.Minute, DedupWindow: 10_000,
 		SpoolBytes: 8 << 30,
 	}
@@ -61,6 +64,12 @@ type Flusher struct {
 	log     *slog.Logger
 	token   func(*part) string // deduplication token; another than the part's own only to show in a test what it is for
 
+	// Sender only.
+	teller *teller
+	frozen proto.Buffer  // columns of the flight under way
+	wait   time.Duration // before the next attempt
+	aside  int           // rows set aside since ClickHouse last took any
+
 	recovered *flight      // sent first; nil where an earlier process left none
 	outbox    chan *flight // unbuffered: a flight leaves when the sender is free; until then it grows
 	delivered chan *flight // flights back from the sender
@@ -77,18 +86,29 @@ type Flusher struct {
 // A flight is what is sent together: one part for each partition, normally one. While it is with the sender, the
 // collector only fills the next one.
 type flight struct {
-	parts     []*part // in use, in order of their beginning
-	spare     []*part
+	parts     []*part // in order of their beginning; of those that ClickHouse refused, their pieces
+	whole     []*part // the parts as they were frozen
+	spare     *part
 	mark      ring.Mark // what of the ring is in this flight or was in earlier ones; nil for a recovered one
 	account   account   // of everything before this flight
 	highWater int64     // newest moment of its records, Unix milliseconds
 	rows      int
+	bytes     int       // of its records
 	first     time.Time // when its first record was read
+
+	// Sender only, about a flight of which ClickHouse refused something.
+	taken    int  // rows that ClickHouse took
+	refusals int  // in a row, since it last took any or one was set aside
+	rounds   int  // how often all open parts were suspect
+	leap     bool // go on with the largest part
 }
 
 func newFlusher(c Config, s source, t table, m *flushMetrics, log *slog.Logger) (*Flusher, error) {
 	if c.BatchRows < 1 || c.BatchRows > 500_000 {
 		return nil, fmt.Errorf("batch of %d rows: 1 to 500000 are possible", c.BatchRows)
+	}
+	if c.BatchBytes < ring.MaxRecord {
+		return nil, fmt.Errorf("batch of %d bytes: %d or more are possible", c.BatchBytes, ring.MaxRecord)
 	}
 	w, err := newWriter(c.ClickHouse, c.InsertTimeout, c.Compress)
 	if err != nil {
@@ -96,14 +116,17 @@ func newFlusher(c Config, s source, t table, m *flushMetrics, log *slog.Logger) 
 	}
 	f := &Flusher{
 		config: c, ring: s.ring, table: t, namer: &batchNamer{spool: s.id}, writer: w, journal: s.journal, metrics: m, log: log,
-		token:  (*part).token,
+		token: (*part).token, teller: &teller{log: log, metrics: m}, wait: retryFirst,
 		outbox: make(chan *flight), delivered: make(chan *flight, 1),
 		stop: make(chan struct{}), done: make(chan struct{}),
 		refused: s.ring.Stats().Full,
 	}
 	if f.journal != nil {
-		f.namer.last = f.journal.state.Batch
-		if f.recovered = f.journal.recovered(); f.recovered != nil {
+		f.namer.last, f.aside = f.journal.last(), f.journal.aside()
+		if f.recovered, err = f.journal.recovered(); err != nil {
+			return nil, err
+		}
+		if f.recovered != nil {
 			f.flying = f.recovered.rows
 			f.read = uint64(f.flying)
 		}
@@ -199,7 +222,7 @@ var alwaysReady = func() <-chan time.Time {
 
 // due reports whether a flight should leave as soon as the sender is free.
 func (f *Flusher) due(fl *flight, stopping bool) bool {
-	if fl.rows == 0 || !stopping && fl.rows < f.config.BatchRows && time.Since(fl.first) < f.config.BatchAge {
+	if fl.rows == 0 || !stopping && !f.full(fl) && time.Since(fl.first) < f.config.BatchAge {
 		return false
 	}
 	fl.mark = f.ring.Mark(fl.mark)
@@ -209,8 +232,17 @@ func (f *Flusher) due(fl *flight, stopping bool) bool {
 	return true
 }
 
+// full reports whether the flight takes no more records: they wait in the ring.
+func (f *Flusher) full(fl *flight) bool {
+	return fl.rows >= f.config.BatchRows || fl.bytes >= f.config.BatchBytes
+}
+
 // fill reads records into the flight and returns how many it took.
 func (f *Flusher) fill(fl *flight) int {
+	if f.full(fl) {
+		f.ring.Refill()
+		return 0
+	}
 	n, lost := f.ring.Read(min(readChunk, f.config.BatchRows-fl.rows), func(record []byte) {
 		millis, err := f.table.millis(record)
 		if err == nil {
@@ -225,6 +257,7 @@ func (f *Flusher) fill(fl *flight) int {
 		}
 		fl.highWater = max(fl.highWater, millis)
 		fl.rows++
+		fl.bytes += len(record)
 		f.flying++
 	})
 	f.read += uint64(n + lost)
@@ -252,13 +285,12 @@ func (f *Flusher) part(fl *flight, week int64) *part {
 			return p
 		}
 	}
-	var p *part
-	if n := len(fl.spare); n > 0 {
-		p, fl.spare = fl.spare[n-1], fl.spare[:n-1]
-	} else {
-		p = &part{rows: f.table.newRows(), hours: map[int64]uint64{}}
+	p := fl.spare
+	fl.spare = nil
+	if p == nil {
+		p = newPart(f.table)
 	}
-	f.namer.begin(p, week)
+	p.begin(week)
 	fl.parts = append(fl.parts, p)
 	return p
 }
@@ -266,18 +298,11 @@ func (f *Flusher) part(fl *flight, week int64) *part {
 // settle accounts for a flight that came back and frees what it held. It reports false for one that was given up and
 // stays in the spool: then nothing after it may be sent.
 func (f *Flusher) settle(fl *flight) bool {
-	for _, p := range fl.parts {
-		rows := uint64(p.block().rows)
-		switch {
-		case p.delivered:
-			f.metrics.stored.Add(rows)
-		case f.journal != nil:
-			return false
-		default:
-			f.metrics.dropped[dropShutdown].Add(rows)
-		}
+	if f.journal != nil && !fl.done() {
+		return false
 	}
 	for _, p := range fl.parts {
+		f.metrics.settle(p)
 		if f.ledger != nil {
 			f.ledger.settle(p)
 		}
@@ -286,13 +311,24 @@ func (f *Flusher) settle(fl *flight) bool {
 		f.ring.Release(fl.mark)
 	}
 	f.flying -= fl.rows
-	fl.spare = append(fl.spare, fl.parts...)
-	fl.parts, fl.rows = fl.parts[:0], 0
+	f.reuse(fl)
 	f.observe()
 	if now := time.Now(); f.ledger != nil && f.ledger.due(now) {
 		f.ledger.snapshot(now)
 	}
 	return true
+}
+
+// reuse empties a flight that is settled. Of its parts one is kept for the next batch, unless a backlog made it larger than
+// that will need.
+func (f *Flusher) reuse(fl *flight) {
+	spare := fl.spare
+	for _, p := range fl.whole {
+		if p.rows != nil && !p.roomy() {
+			spare = p
+		}
+	}
+	*fl = flight{mark: fl.mark, spare: spare}
 }
 
 // observe publishes what is in the ring and in flights.

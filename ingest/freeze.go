@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/ClickHouse/ch-go/proto"
+	"github.com/cespare/xxhash/v2"
 )
 
 // A frozenColumn is a column as it goes over the wire: sent again, also by another process, it is the same bytes.
@@ -25,21 +26,21 @@ func (c frozenColumn) EncodeColumn(b *proto.Buffer) { b.PutRaw(c.bytes) }
 // WriteColumn adds the bytes to the writer without copying them.
 func (c frozenColumn) WriteColumn(w *proto.Writer) { w.ChainWrite(c.bytes) }
 
-// freeze encodes the block's columns behind what buf holds and returns a block of the encoded ones, which alias buf's
-// bytes: nothing may be put into buf before they are.
-func (b *block) freeze(buf *proto.Buffer) (*block, error) {
+// batchColumn is the column of a table that names the batch of a row.
+const batchColumn = "batch_id"
+
+// freeze encodes the block's columns behind what buf holds, with the name of the batch in each row, and returns a block of the
+// encoded ones, which alias buf's bytes: nothing may be put into buf before they are.
+func (b *block) freeze(buf *proto.Buffer, batch string) (*block, error) {
 	ends := make([]int, len(b.columns))
 	start := len(buf.Buf)
 	for i, c := range b.columns {
-		if p, ok := c.Data.(proto.Preparable); ok {
-			if err := p.Prepare(); err != nil {
-				return nil, fmt.Errorf("encode column %s of %s: %w", c.Name, b.table, err)
-			}
+		if c.Name == batchColumn {
+			c.Data = sameInEachRow(batch, b.rows)
 		}
-		if s, ok := c.Data.(proto.StateEncoder); ok {
-			s.EncodeState(buf)
+		if err := encode(c.Data, buf); err != nil {
+			return nil, fmt.Errorf("encode column %s of %s: %w", c.Name, b.table, err)
 		}
-		c.Data.EncodeColumn(buf)
 		ends[i] = len(buf.Buf)
 	}
 	frozen := &block{table: b.table, moment: b.moment, rows: b.rows}
@@ -52,7 +53,32 @@ func (b *block) freeze(buf *proto.Buffer) (*block, error) {
 	return frozen, nil
 }
 
-// frozenRows are rows that are complete.
-type frozenRows struct{ *block }
+// digest is a hash of the frozen columns.
+func (b *block) digest() uint64 {
+	sum := xxhash.New()
+	for _, c := range b.columns {
+		_, _ = sum.Write(c.Data.(frozenColumn).bytes) // never fails
+	}
+	return sum.Sum64()
+}
 
-func (frozenRows) append([]byte, string) error { return errRecord }
+// encode adds a column to buf as it goes over the wire.
+func encode(c proto.ColInput, buf *proto.Buffer) error {
+	if p, ok := c.(proto.Preparable); ok {
+		if err := p.Prepare(); err != nil {
+			return err
+		}
+	}
+	if s, ok := c.(proto.StateEncoder); ok {
+		s.EncodeState(buf)
+	}
+	c.EncodeColumn(buf)
+	return nil
+}
+
+// sameInEachRow is a LowCardinality(String) column of one value.
+func sameInEachRow(value string, rows int) *proto.ColLowCardinalityRaw {
+	index := new(proto.ColStr)
+	index.Append(value)
+	return &proto.ColLowCardinalityRaw{Index: index, Key: proto.KeyUInt8, Keys8: make(proto.ColUInt8, rows)}
+}

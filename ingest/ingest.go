@@ -35,8 +35,9 @@ func New(c Config, places *geo.DB, reg prometheus.Registerer, log *slog.Logger) 
 		return nil, err
 	}
 	in.clicks, in.conversions = clickSource.ring, conversionSource.ring
-	metrics := newFlushMetrics()
+	metrics := newFlushMetrics(clicksDir)
 	metrics.register(reg)
+	metrics.registerClicks(reg)
 	metrics.degraded.Store(c.Spool != "" && in.spool == nil)
 	clicks := newClickTable(c, places, agents, metrics)
 	if in.clickFlusher, err = newFlusher(c, clickSource, clicks, metrics, log); err != nil {
@@ -45,7 +46,9 @@ func New(c Config, places *geo.DB, reg prometheus.Registerer, log *slog.Logger) 
 	if in.clickFlusher.ledger, err = newLedger(c, clickSource.id, clickSource.account(), log); err != nil {
 		return nil, err
 	}
-	in.conversionFlusher, err = newFlusher(c, conversionSource, conversionTable{c.Node}, newFlushMetrics(), log)
+	conversionMetrics := newFlushMetrics(conversionsDir)
+	conversionMetrics.register(reg)
+	in.conversionFlusher, err = newFlusher(c, conversionSource, conversionTable{c.Node}, conversionMetrics, log)
 	return in, err
 }
 
@@ -88,7 +91,8 @@ func (in *Ingest) openSpool(c Config, log *slog.Logger) (clicks, conversions sou
 		return clicks, conversions, err
 	}
 	clickRing := c.Ring
-	clickRing.BudgetBytes = c.SpoolBytes
+	clickRing.BudgetBytes, clickRing.KeepFree = c.SpoolBytes, c.stateBytes()
+	c.ConversionRing.KeepFree = c.stateBytes()
 	if clicks, err = in.source(s, clickRing, clicksDir, clickMillis, log); err != nil {
 		return clicks, conversions, errors.Join(err, s.close())
 	}
@@ -97,6 +101,13 @@ func (in *Ingest) openSpool(c Config, log *slog.Logger) (clicks, conversions sou
 	}
 	in.spool = s
 	return clicks, conversions, nil
+}
+
+// stateBytes is what the disk must have room for besides segments, or what they hold could not be sent: the state of the batch under
+// way and that of the one before. A batch as it is sent is smaller than its records, of which longRecord is a long one.
+func (c Config) stateBytes() int {
+	const longRecord = 1 << 10
+	return 2 * min(c.BatchBytes, c.BatchRows*longRecord)
 }
 
 // source opens one kind's part of the spool.

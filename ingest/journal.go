@@ -1,81 +1,153 @@
 package ingest
 
 import (
+	"errors"
+	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"time"
-
-	"github.com/ClickHouse/ch-go/proto"
 )
 
 // A journal keeps the state of one flusher on the disk. The sender writes it, except before Start.
 type journal struct {
-	dir   string
-	state *state
-	buf   proto.Buffer // columns of the flight that is frozen
+	dir        string
+	state      *state
+	split      split // of the state's parts; the zero value where none is cut up
+	quarantine *quarantine
 }
 
 func openJournal(dir string) (*journal, error) {
-	s, err := loadState(dir)
-	return &journal{dir: dir, state: s}, err
+	j := &journal{dir: dir, quarantine: newQuarantine(dir)}
+	var err error
+	if j.state, err = loadState(dir); err != nil {
+		return j, err
+	}
+	j.split, err = loadSplit(dir, j.state)
+	return j, err
 }
 
-// freeze decides what the flight's batches are, for good: after it the parts hold the bytes that will be sent.
-func (j *journal) freeze(fl *flight) error {
+// keep decides what the flight's parts are, for good: first as they were frozen, then what they are cut into. last is the highest
+// number given to a part, aside how many rows were set aside since ClickHouse last took any.
+func (j *journal) keep(fl *flight, last uint64, aside int) error {
+	var err error
+	if len(j.state.Parts) > 0 && j.state.Parts[0].Number == fl.whole[0].number {
+		err = j.keepSplit(fl, last, aside)
+	} else {
+		err = j.keepState(fl, last, aside)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errJournal, err)
+	}
+	return nil
+}
+
+func (j *journal) keepState(fl *flight, last uint64, aside int) error {
 	next := &state{
-		Positions: j.state.Positions, Batch: j.state.Batch, HighWater: max(j.state.HighWater, fl.highWater),
-		Account: fl.account,
+		Positions: fl.mark.Positions(), Batch: last, HighWater: max(j.state.HighWater, fl.highWater),
+		Account: fl.account, Aside: aside,
 	}
-	if fl.mark != nil { // else it came from this journal
-		next.Positions = fl.mark.Positions()
-	}
-	j.buf.Reset()
-	for _, p := range fl.parts {
-		frozen, err := p.rows.data().freeze(&j.buf)
-		if err != nil {
-			return err
-		}
+	for _, p := range fl.whole {
 		kept := frozenPart{
-			Number: p.number, Name: p.name, Token: p.token(), Table: frozen.table, Moment: frozen.moment, Week: p.week,
-			Rows: frozen.rows, Hours: p.hours, Before: p.before, block: frozen,
+			Number: p.number, Name: p.name, Token: p.token(), Table: p.frozen.table, Moment: p.frozen.moment, Week: p.week,
+			Rows: p.frozen.rows, Hours: p.hours, Before: p.before, block: p.frozen,
 		}
-		for _, c := range frozen.columns {
+		for _, c := range p.frozen.columns {
 			kept.Columns = append(kept.Columns, keptColumn{c.Name, string(c.Data.Type()), len(c.Data.(frozenColumn).bytes)})
 		}
-		p.frozen = frozen
-		next.Batch = max(next.Batch, p.number)
 		next.Parts = append(next.Parts, kept)
 	}
 	if err := next.save(j.dir); err != nil {
 		return err
 	}
-	j.state = next
+	j.state, j.split = next, split{}
 	return nil
 }
 
-// settle notes that the flight is stored.
-func (j *journal) settle(fl *flight) error {
+func (j *journal) keepSplit(fl *flight, last uint64, aside int) error {
+	next := split{Flight: fl.whole[0].number, Batch: last, Aside: aside}
+	for _, p := range fl.parts {
+		next.Pieces = append(next.Pieces, piece{
+			Of: p.whole.number, From: p.from, To: p.to, Number: p.number, Name: p.name, Token: p.token(), Refused: p.refused,
+		})
+	}
+	if err := next.save(j.dir); err != nil {
+		return err
+	}
+	j.split = next
+	return nil
+}
+
+// note puts a row into the quarantine; one that an earlier process set aside may be there already.
+func (j *journal) note(r refusedRow, perhapsThere bool) error {
+	there, err := false, error(nil)
+	if perhapsThere {
+		there, err = j.quarantine.holds(r.Batch)
+	}
+	if err == nil && !there {
+		err = j.quarantine.append(r)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errJournal, err)
+	}
+	return nil
+}
+
+// settle notes that every row of the flight is stored or set aside.
+func (j *journal) settle(fl *flight, last uint64, aside int) error {
 	done := *j.state
 	done.Account = done.Account.clone()
 	for _, p := range fl.parts {
 		done.Account.settle(p)
 	}
-	done.Parts = nil
-	j.state = &done
-	return done.save(j.dir)
+	done.Parts, done.Batch, done.Aside = nil, last, aside
+	cut := len(j.split.Pieces) > 0
+	j.state, j.split = &done, split{}
+	err := done.save(j.dir)
+	if err == nil && cut {
+		err = os.Remove(filepath.Join(j.dir, splitFile)) // a later flight's state makes it void if it stays
+	}
+	return err
+}
+
+// last is the highest number given to a part.
+func (j *journal) last() uint64 { return max(j.state.Batch, j.split.Batch) }
+
+// aside is how many rows were set aside since ClickHouse last took any.
+func (j *journal) aside() int {
+	if len(j.split.Pieces) > 0 {
+		return j.split.Aside
+	}
+	return j.state.Aside
 }
 
 // recovered is the flight that an earlier process froze and did not see stored, or nil. Any of it may be stored.
-func (j *journal) recovered() *flight {
+func (j *journal) recovered() (*flight, error) {
 	if len(j.state.Parts) == 0 {
-		return nil
+		return nil, nil
 	}
 	fl := &flight{account: j.state.Account, highWater: j.state.HighWater, first: time.Now()}
+	byNumber := map[uint64]*part{}
 	for _, k := range j.state.Parts {
-		fl.parts = append(fl.parts, &part{
-			rows: frozenRows{k.block}, frozen: k.block, week: k.Week, number: k.Number, name: k.Name, kept: k.Token,
-			hours: maps.Clone(k.Hours), before: k.Before, doubtful: true,
-		})
+		p := &part{
+			frozen: k.block, week: k.Week, number: k.Number, name: k.Name, stamp: k.Token,
+			hours: maps.Clone(k.Hours), before: k.Before, to: k.Rows, doubtful: true, recovered: true,
+		}
+		p.whole = p
+		byNumber[k.Number] = p
+		fl.whole = append(fl.whole, p)
 		fl.rows += k.Rows
 	}
-	return fl
+	fl.parts = append(fl.parts, fl.whole...)
+	if len(j.split.Pieces) > 0 {
+		fl.parts = fl.parts[:0]
+	}
+	for _, k := range j.split.Pieces {
+		p, err := k.part(byNumber[k.Of])
+		if err != nil {
+			return nil, errors.Join(errState, err)
+		}
+		fl.parts = append(fl.parts, p)
+	}
+	return fl, nil
 }

@@ -14,14 +14,29 @@ import (
 type dropReason uint8
 
 const (
-	dropFull     dropReason = iota // the ring's budget was used up
-	dropShutdown                   // ClickHouse did not take it before the node had to end
-	dropDamaged                    // its bytes changed in the ring
+	dropFull        dropReason = iota // the ring's budget was used up
+	dropShutdown                      // ClickHouse did not take it before the node had to end
+	dropDamaged                       // its bytes changed in the ring
+	dropQuarantined                   // ClickHouse refuses it and takes others
 	dropReasons
 )
 
 func (r dropReason) String() string {
-	return [...]string{"buffer_full", "shutdown", "damaged"}[r]
+	return [...]string{"buffer_full", "shutdown", "damaged", "quarantined"}[r]
+}
+
+// A spoolStep is something that needs the disk of the spool: the label step of carom_spool_failing.
+type spoolStep uint8
+
+const (
+	spoolSegment    spoolStep = iota // another file for records, and writing them to the disk
+	spoolState                       // what is sent, before it is
+	spoolQuarantine                  // rows set aside
+	spoolSteps
+)
+
+func (s spoolStep) String() string {
+	return [...]string{"segment", "state", "quarantine"}[s]
 }
 
 // flushMetrics are the numbers of one flusher. The collector and the sender write them, Prometheus reads.
@@ -33,74 +48,103 @@ type flushMetrics struct {
 	degraded atomic.Bool   // memory stands in for a spool
 	oldest   atomic.Int64  // Unix nanoseconds when the oldest record being sent was read; 0 = nothing is being sent
 	dropped  [dropReasons]atomic.Uint64
-	flagged  [32]atomic.Uint64 // by bit of Reasons
+	blocked  [troubles]atomic.Bool   // what delivery waits for
+	failing  [spoolSteps]atomic.Bool // the newest attempt failed
+	flagged  [32]atomic.Uint64       // by bit of Reasons
 
+	table    string // clicks or conversions
 	duration prometheus.Histogram
 	rows     prometheus.Counter
-	errors   map[string]prometheus.Counter
+	errors   [troubles]prometheus.Counter
 }
 
-func newFlushMetrics() *flushMetrics {
-	m := &flushMetrics{
-		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "carom_flush_duration_seconds", Help: "Time of one acknowledged insert of clicks.",
-			Buckets: prometheus.ExponentialBuckets(0.005, 2, 13),
-		}),
-		rows: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "carom_flush_rows_total", Help: "Click rows in acknowledged inserts.",
-		}),
-		errors: map[string]prometheus.Counter{},
-	}
-	for _, kind := range errorKinds {
+// newFlushMetrics makes the numbers of the flusher of a table. product.md names those of clicks; those of conversions have
+// names of their own.
+func newFlushMetrics(table string) *flushMetrics {
+	m := &flushMetrics{table: table}
+	m.duration = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: m.name("flush_duration_seconds"), Help: "Time of one acknowledged insert of " + table + ".",
+		Buckets: prometheus.ExponentialBuckets(0.005, 2, 13),
+	})
+	m.rows = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: m.name("flush_rows_total"), Help: "Rows of " + table + " in acknowledged inserts.",
+	})
+	for kind := range troubles {
 		m.errors[kind] = prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "carom_flush_errors_total", Help: "Failed inserts of clicks by kind; each was tried again.",
-			ConstLabels: prometheus.Labels{"kind": kind},
+			Name: m.name("flush_errors_total"), Help: "Failed attempts to deliver " + table + " by kind; each was followed by another.",
+			ConstLabels: prometheus.Labels{"kind": kind.String()},
 		})
 	}
 	return m
 }
 
-// register exports the numbers of the click flusher under the names of product.md.
+// name is that of a metric of the flusher and the spool.
+func (m *flushMetrics) name(metric string) string {
+	if m.table == clicksDir {
+		return "carom_" + metric
+	}
+	return "carom_" + m.table + "_" + metric
+}
+
+// register exports the numbers.
 func (m *flushMetrics) register(r prometheus.Registerer) {
 	counter := func(name, help string, labels prometheus.Labels, value func() uint64) {
 		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels},
 			func() float64 { return float64(value()) }))
 	}
-	gauge := func(name, help string, value func() float64) {
-		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	gauge := func(name, help string, labels prometheus.Labels, value func() float64) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value))
 	}
-	counter("carom_clicks_accepted_total", "Clicks that were to be recorded: stored, waiting or dropped.", nil, m.accepted.Load)
-	counter("carom_clicks_stored_total", "Clicks that ClickHouse has acknowledged.", nil, m.stored.Load)
+	records := "carom_" + m.table
+	counter(records+"_accepted_total", "Accepted "+m.table+": stored, waiting or dropped.", nil, m.accepted.Load)
+	counter(records+"_stored_total", "Those of the "+m.table+" that ClickHouse has acknowledged.", nil, m.stored.Load)
 	for reason := range dropReasons {
-		counter("carom_clicks_dropped_total", "Clicks that will never be stored, by reason.",
+		counter(records+"_dropped_total", "Those of the "+m.table+" that will never be stored, by reason.",
 			prometheus.Labels{"reason": reason.String()}, m.dropped[reason].Load)
 	}
-	for bit, name := range reasonNames {
-		counter("carom_clicks_flagged_total", "Click rows by the reason that keeps them from being billable.",
-			prometheus.Labels{"reason": name}, m.flagged[bit].Load)
-	}
-	gauge("carom_clicks_waiting", "Clicks accepted and not yet acknowledged by ClickHouse.",
+	gauge(records+"_waiting", "Those of the "+m.table+" that ClickHouse has not acknowledged yet.", nil,
 		func() float64 { return float64(m.waiting.Load()) })
-	gauge("carom_spool_bytes", "Bytes of buffer that hold clicks not yet acknowledged, whole segments.",
+	gauge(m.name("spool_bytes"), "Bytes of buffer that hold "+m.table+" not yet acknowledged, whole segments.", nil,
 		func() float64 { return float64(m.bytes.Load()) })
-	gauge("carom_spool_degraded", "1 while clicks are kept in memory because the spool cannot be used.",
-		func() float64 {
-			if m.degraded.Load() {
-				return 1
-			}
-			return 0
-		})
-	gauge("carom_spool_oldest_unflushed_seconds", "Age of the oldest batch that is not acknowledged.",
+	gauge(m.name("spool_oldest_unflushed_seconds"), "Age of the oldest batch of "+m.table+" that is not acknowledged.", nil,
 		func() float64 {
 			if t := m.oldest.Load(); t != 0 {
 				return time.Since(time.Unix(0, t)).Seconds()
 			}
 			return 0
 		})
+	for kind := range troubles {
+		gauge("carom_flush_blocked", "1 while batches of the table wait for this kind of trouble to end.",
+			prometheus.Labels{"table": m.table, "kind": kind.String()}, func() float64 { return oneWhile(&m.blocked[kind]) })
+	}
+	for step := range spoolSteps {
+		gauge("carom_spool_failing", "1 while the disk of the spool refuses this step for the table.",
+			prometheus.Labels{"table": m.table, "step": step.String()}, func() float64 { return oneWhile(&m.failing[step]) })
+	}
 	r.MustRegister(m.duration, m.rows)
 	for _, c := range m.errors {
 		r.MustRegister(c)
 	}
+}
+
+// registerClicks exports what only the flusher of clicks knows, and what is so for the whole spool.
+func (m *flushMetrics) registerClicks(r prometheus.Registerer) {
+	for bit, name := range reasonNames {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "carom_clicks_flagged_total", Help: "Click rows by the reason that keeps them from being billable.",
+			ConstLabels: prometheus.Labels{"reason": name},
+		}, func() float64 { return float64(m.flagged[bit].Load()) }))
+	}
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "carom_spool_degraded", Help: "1 while records are kept in memory because the spool cannot be used.",
+	}, func() float64 { return oneWhile(&m.degraded) }))
+}
+
+func oneWhile(set *atomic.Bool) float64 {
+	if set.Load() {
+		return 1
+	}
+	return 0
 }
 
 // observe publishes the state of the ring and of the flights at one moment: read records were taken from the ring so far,
@@ -111,6 +155,20 @@ func (m *flushMetrics) observe(st ring.Stats, refusedBefore, read uint64, flying
 	m.accepted.Store(read + st.Waiting + refused)
 	m.waiting.Store(st.Waiting + uint64(flying))
 	m.bytes.Store(st.Bytes)
+	m.failing[spoolSegment].Store(st.Err != nil)
+}
+
+// settle counts the rows of a part whose fate is known.
+func (m *flushMetrics) settle(p *part) {
+	rows := uint64(p.length())
+	switch {
+	case p.delivered:
+		m.stored.Add(rows)
+	case p.refused != "":
+		m.dropped[dropQuarantined].Add(rows)
+	default:
+		m.dropped[dropShutdown].Add(rows)
+	}
 }
 
 // sending notes when the oldest record of the flight under way was read, or the zero time when there is none.
@@ -133,5 +191,3 @@ func (m *flushMetrics) flag(r Reasons) {
 		m.flagged[bits.TrailingZeros32(uint32(r))].Add(1)
 	}
 }
-
-func (m *flushMetrics) failed(err error) { m.errors[errorKind(err)].Inc() }

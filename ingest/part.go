@@ -5,37 +5,45 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"math/bits"
-
-	"github.com/cespare/xxhash/v2"
 )
 
-// A part is a batch being filled or sent: rows of one table and one partition that go in one insert. Once sending
-// has begun it never changes, so that it can be sent again under the same token until ClickHouse has said yes.
+// A part is a batch being filled or sent: rows of one table and one partition that go in one insert. Once it is frozen it
+// never changes, so that it can be sent again under the same token until ClickHouse has said yes. A part that ClickHouse
+// refuses is sent on in pieces, which are parts of their own.
 type part struct {
-	rows   rows
-	week   int64
-	number uint64 // of the batch in its spool, from 1
+	rows  rows // where records become rows; nil in a piece, and in what an earlier process froze
+	week  int64
+	hours map[int64]uint64 // rows by start of the hour, Unix seconds
+	bytes int              // of its records
+	most  int              // bytes of the records of the largest batch that rows has held
+
+	number uint64 // of the batch in its spool, from 1, given when it is frozen
 	name   string // batch_id of its rows
-	digest uint64 // over its records, in order
+	frozen *block // rows as they are sent
+	stamp  string // token of its first life
+	life   int    // goes up when ClickHouse knows the token and not the rows, for another token
+	before int64  // newest block of the table before the first attempt, blockUnknown where it cannot be asked
 
-	hours     map[int64]uint64 // rows by start of the hour, Unix seconds
-	delivered bool             // acknowledged by ClickHouse
+	whole    *part // what it is a piece of; itself where it is none
+	from, to int   // its rows in whole
 
-	frozen   *block // rows as they are kept in the spool and sent; nil without a spool
-	kept     string // token of a part that an earlier process froze; empty for others
-	life     int    // goes up when ClickHouse knows the token and not the rows, for another token
-	before   int64  // newest block of the table before the first attempt, blockUnknown where it cannot be asked
-	doubtful bool   // an attempt ended without an answer: the rows may be stored
+	doubtful  bool   // an attempt ended without an answer: the rows may be stored
+	delivered bool   // acknowledged by ClickHouse
+	suspect   bool   // one row, refused, and nothing shows yet that ClickHouse takes others
+	refused   string // one row, set aside: ClickHouse's words
+	noted     bool   // set aside, and in the quarantine
+	recovered bool   // an earlier process sent it, and may have noted it
+	strange   int    // answers in a row that this program does not know
 }
 
 // block is what is sent.
-func (p *part) block() *block {
-	if p.frozen != nil {
-		return p.frozen
-	}
-	return p.rows.data()
-}
+func (p *part) block() *block { return p.frozen }
+
+// length is the number of its rows.
+func (p *part) length() int { return p.to - p.from }
+
+// open reports whether there is more to do for its rows.
+func (p *part) open() bool { return !p.delivered && !p.noted }
 
 // A table turns records of a ring into rows of one ClickHouse table.
 type table interface {
@@ -47,13 +55,14 @@ type table interface {
 
 // rows is a block being filled.
 type rows interface {
-	// append adds the record as a row of the named batch, or leaves the block as it was.
-	append(record []byte, batch string) error
+	// append adds the record as a row, or leaves the block as it was.
+	append(record []byte) error
 	// data is the block itself.
 	data() *block
 }
 
-// batchNamer names the batches of one spool: its identity, sixteen hex digits drawn at its birth, and a number.
+// batchNamer names the batches of one spool: its identity, sixteen hex digits drawn at its birth, and a number. Numbers
+// are given in the order of sending, pieces included: what node_ledger says of the batches up to one stays true.
 type batchNamer struct {
 	spool string
 	last  uint64
@@ -66,38 +75,48 @@ func newSpoolID() string {
 	return hex.EncodeToString(id[:])
 }
 
-// begin readies p for rows of a new batch.
-func (n *batchNamer) begin(p *part, week int64) {
+func (n *batchNamer) name(p *part) {
 	n.last++
-	p.rows.data().clear()
-	clear(p.hours)
-	*p = part{rows: p.rows, hours: p.hours, week: week, number: n.last, name: fmt.Sprintf("%s-%d", n.spool, n.last)}
+	p.number, p.name = n.last, fmt.Sprintf("%s-%d", n.spool, n.last)
 }
 
-// append adds a record of the given time, Unix milliseconds, as a row and to the digest.
+// newPart makes an empty part for the table's rows.
+func newPart(t table) *part { return &part{rows: t.newRows(), hours: map[int64]uint64{}} }
+
+// begin readies p for rows of a new batch.
+func (p *part) begin(week int64) {
+	p.rows.data().clear()
+	clear(p.hours)
+	*p = part{rows: p.rows, hours: p.hours, week: week, most: p.most, whole: p}
+}
+
+// append adds a record of the given time, Unix milliseconds, as a row.
 func (p *part) append(record []byte, millis int64) error {
-	if err := p.rows.append(record, p.name); err != nil {
+	if err := p.rows.append(record); err != nil {
 		return err
 	}
-	p.digest = bits.RotateLeft64(p.digest, 5)*0x9e3779b97f4a7c15 ^ xxhash.Sum64(record)
 	p.hours[hourOf(millis)]++
+	p.to++
+	p.bytes += len(record)
+	p.most = max(p.most, p.bytes)
 	return nil
 }
 
+// roomy reports whether the part has memory for batches several times as large as this one, from a backlog that
+// is over.
+func (p *part) roomy() bool { return p.most > 4*p.bytes+1<<20 }
+
 // token is the deduplication token: which batch, and what is in it. Two different batches never share one.
 func (p *part) token() string {
-	token := p.kept
-	if token == "" {
-		token = p.name + "-" + p.sum()
-	}
 	if p.life > 0 {
-		token += fmt.Sprintf("-%d", p.life)
+		return fmt.Sprintf("%s-%d", p.stamp, p.life)
 	}
-	return token
+	return p.stamp
 }
 
-func (p *part) sum() string {
+// stampOf makes the token of a batch with that content.
+func stampOf(name string, digest uint64) string {
 	var sum [8]byte
-	binary.BigEndian.PutUint64(sum[:], p.digest)
-	return hex.EncodeToString(sum[:])
+	binary.BigEndian.PutUint64(sum[:], digest)
+	return name + "-" + hex.EncodeToString(sum[:])
 }

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"bytes"
 	_ "embed"
 	"encoding/json"
 	"strings"
@@ -25,10 +24,10 @@ const (
 type Referrers struct {
 	platforms map[string]string // by host or app package
 	known     setCache[*referrer]
-	host      [maxReferrerHost]byte // scratch
 }
 
-type referrer struct{ host, platform string }
+// referrer is what an authority says.
+type referrer struct{ authority, host, platform string }
 
 // NewReferrers reads the embedded list of sites; see agentdata/README.md for where it comes from.
 func NewReferrers() *Referrers {
@@ -50,21 +49,23 @@ func NewReferrers() *Referrers {
 
 // Parse returns the host of a Referer header, lower case and without port or trailing dot, and the platform behind it.
 // The package of an app (android-app://com.example) counts as a host. Both are empty where the header is absent or
-// names no valid host; the platform of a host that is on no list is "other". A host that was seen lately costs no
+// names no valid host; the platform of a host that is on no list is "other". A site that was seen lately costs no
 // allocation.
 func (r *Referrers) Parse(header []byte) (host, platform string) {
-	name := r.hostOf(header)
-	if len(name) == 0 {
+	authority := authorityOf(header)
+	if len(authority) == 0 {
 		return "", ""
 	}
-	hash := xxhash.Sum64(name)
-	if known := r.known.get(hash); known != nil && known.host == string(name) {
-		return known.host, known.platform
+	hash := xxhash.Sum64(authority)
+	known := r.known.get(hash)
+	if known == nil || known.authority != string(authority) {
+		known = &referrer{authority: string(authority)}
+		if known.host = hostOf(known.authority); known.host != "" {
+			known.platform = r.platform(known.host)
+		}
+		r.known.put(hash, known)
 	}
-	host = string(name)
-	platform = r.platform(host)
-	r.known.put(hash, &referrer{host, platform})
-	return host, platform
+	return known.host, known.platform
 }
 
 // platform looks for host, then for the domains above it.
@@ -80,46 +81,39 @@ func (r *Referrers) platform(host string) string {
 // referrerSchemes are those whose authority is a site or an app.
 var referrerSchemes = [...]string{"https://", "http://", "android-app://", "ios-app://"}
 
-// hostOf is the valid host of a URL, normalised into r.host, or nothing.
-func (r *Referrers) hostOf(header []byte) []byte {
-	var authority []byte
+// authorityOf is what a URL has between its scheme and its path, or nothing.
+func authorityOf(header []byte) []byte {
 	for _, scheme := range referrerSchemes {
-		if len(header) > len(scheme) && strings.EqualFold(string(header[:len(scheme)]), scheme) {
-			authority = header[len(scheme):]
-			break
+		if len(header) <= len(scheme) || !strings.EqualFold(view(header[:len(scheme)]), scheme) {
+			continue
+		}
+		authority := header[len(scheme):]
+		for i, c := range authority {
+			if c == '/' || c == '?' || c == '#' || c == '\\' {
+				return authority[:i]
+			}
+		}
+		return authority
+	}
+	return nil
+}
+
+// hostOf is the valid host of an authority, in lower case, or nothing.
+func hostOf(authority string) string {
+	host, _, _ := strings.Cut(authority[strings.LastIndexByte(authority, '@')+1:], ":")
+	host = strings.TrimSuffix(host, ".")
+	if len(host) > maxReferrerHost {
+		return ""
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if len(label) == 0 || len(label) > maxLabel || strings.ContainsFunc(label, isForeign) {
+			return ""
 		}
 	}
-	if end := bytes.IndexAny(authority, `/?#\`); end >= 0 {
-		authority = authority[:end]
-	}
-	host := authority[bytes.LastIndexByte(authority, '@')+1:]
-	if port := bytes.IndexByte(host, ':'); port >= 0 {
-		host = host[:port]
-	}
-	host = bytes.TrimSuffix(host, []byte("."))
-	if len(host) > len(r.host) {
-		return nil
-	}
-	label := 0 // bytes of it so far
-	for i, c := range host {
-		switch {
-		case 'A' <= c && c <= 'Z':
-			c |= 0x20
-			label++
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_':
-			label++
-		case c == '.' && label > 0:
-			label = 0
-		default:
-			return nil
-		}
-		if label > maxLabel {
-			return nil
-		}
-		r.host[i] = c
-	}
-	if label == 0 {
-		return nil
-	}
-	return r.host[:len(host)]
+	return strings.ToLower(host)
+}
+
+// isForeign is true for what no label of a host has. Underscores occur, although DNS has no such hosts.
+func isForeign(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
 }

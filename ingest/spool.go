@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -16,7 +19,7 @@ import (
 
 // A spool directory holds what a node has accepted and ClickHouse has not acknowledged:
 //
-//	lock           held by the node that runs
+//	lock           held by the process that runs, which has signed it; empty once it has stopped
 //	identity       who the spool is
 //	clicks/        ring segments and the flusher's state
 //	conversions/   the same
@@ -48,6 +51,21 @@ var ErrSpool = errors.New("spool cannot be used")
 // openSpool takes a spool directory for this node, making it when missing. It fails with ErrSpool when the spool is in
 // use, was copied, or belongs to another node.
 func openSpool(dir string, node uint16) (*spool, error) {
+	s, err := lockSpool(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.identify(node); err != nil {
+		return nil, errors.Join(err, s.lock.Close())
+	}
+	if err := s.sign(); err != nil {
+		return nil, errors.Join(err, s.lock.Close())
+	}
+	return s, nil
+}
+
+// lockSpool keeps other processes away from the directory.
+func lockSpool(dir string) (*spool, error) {
 	lock, err := ring.Lock(dir)
 	if errors.Is(err, ring.ErrInUse) {
 		return nil, fmt.Errorf("%w: %w", ErrSpool, err)
@@ -55,34 +73,30 @@ func openSpool(dir string, node uint16) (*spool, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &spool{dir: dir, lock: lock}
-	if err := s.identify(node); err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	return s, nil
+	return &spool{dir: dir, lock: lock}, nil
 }
 
+// identityFile says who the spool is.
+const identityFile = "identity"
+
 func (s *spool) identify(node uint16) error {
-	path := filepath.Join(s.dir, "identity")
-	text, err := os.ReadFile(path)
+	path := filepath.Join(s.dir, identityFile)
+	who, err := readIdentity(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return s.begin(path, node)
+		s.id = newSpoolID()
+		return identity{Spool: s.id, Node: node}.write(path)
 	}
-	if err != nil {
-		return fmt.Errorf("identity of the spool: %w", err)
-	}
-	var who identity
-	if err := json.Unmarshal(text, &who); err != nil || len(who.Spool) != 16 {
-		return fmt.Errorf("%w: %s does not parse; move the directory aside to begin a new spool", ErrSpool, path)
-	}
-	inode, born, err := birth(path)
 	if err != nil {
 		return err
 	}
-	if inode != who.Inode || born != who.Born {
+	copied, err := who.copied(path)
+	if err != nil {
+		return err
+	}
+	if copied {
 		return fmt.Errorf("%w: %s is a copy; two spools of one identity would deliver the same clicks twice. "+
-			"Run the original. If that is gone for good, set inode to %d and born to %d in %s to go on with the copy",
-			ErrSpool, s.dir, inode, born, path)
+			"Run the original. If that is gone for good, carom spool replay --adopt-copy delivers what the copy holds and makes it "+
+			"the original", ErrSpool, s.dir)
 	}
 	if who.Node != node {
 		return fmt.Errorf("%w: %s belongs to node %d and this is node %d; give each node a directory of its own",
@@ -92,24 +106,100 @@ func (s *spool) identify(node uint16) error {
 	return nil
 }
 
-// begin gives a new spool its identity.
-func (s *spool) begin(path string, node uint16) error {
-	s.id = newSpoolID()
-	// The file replaceFile makes first keeps its inode and birth when it is named.
-	unnamed := path + ".tmp"
-	if err := os.WriteFile(unnamed, nil, 0o600); err != nil {
-		return fmt.Errorf("identity of the spool: %w", err)
-	}
-	inode, born, err := birth(unnamed)
+// adopt makes a copy the original.
+func (s *spool) adopt() error {
+	path := filepath.Join(s.dir, identityFile)
+	who, err := readIdentity(path)
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(identity{Spool: s.id, Node: node, Inode: inode, Born: born})
+	return who.write(path)
+}
+
+// readIdentity fails with ErrSpool where the file is not one, and with fs.ErrNotExist where there is none.
+func readIdentity(path string) (who identity, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return who, fmt.Errorf("identity of the spool: %w", err)
+	}
+	if err := json.Unmarshal(text, &who); err != nil {
+		return who, fmt.Errorf("%w: %s does not parse; move the directory aside to begin a new spool", ErrSpool, path)
+	}
+	if _, err := who.seed(); err != nil {
+		return who, fmt.Errorf("%w: %s: %w; move the directory aside to begin a new spool", ErrSpool, path, err)
+	}
+	return who, nil
+}
+
+// seed is the identity as a number.
+func (who identity) seed() (uint64, error) {
+	seed, err := strconv.ParseUint(who.Spool, 16, 64)
+	if err != nil || len(who.Spool) != 16 {
+		return 0, fmt.Errorf("identity %q is not sixteen hex digits", who.Spool)
+	}
+	return seed, nil
+}
+
+// copied reports whether the file at path is not the one that was written.
+func (who identity) copied(path string) (bool, error) {
+	inode, born, err := birth(path)
+	return inode != who.Inode || born != who.Born, err
+}
+
+// write puts the identity into its file, together with what tells that file from copies.
+func (who identity) write(path string) error {
+	// The file replaceFile makes first keeps its inode and birth when it is named.
+	unnamed := path + ".tmp"
+	err := os.WriteFile(unnamed, nil, 0o600)
+	if err == nil {
+		who.Inode, who.Born, err = birth(unnamed)
+	}
+	if err != nil {
+		return fmt.Errorf("identity of the spool: %w", err)
+	}
+	text, err := json.Marshal(who)
 	if err != nil {
 		return fmt.Errorf("identity of the spool: %w", err)
 	}
 	return replaceFile(path, text)
 }
+
+// sign writes into the lock file who holds it. What is still written there when nobody does was killed.
+func (s *spool) sign() error {
+	host, _ := os.Hostname() // only for people
+	text := fmt.Sprintf("process %d on %s since %s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
+	err := s.lock.Truncate(0)
+	if err == nil {
+		_, err = s.lock.WriteAt([]byte(text), 0)
+	}
+	if err == nil {
+		err = s.lock.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("sign the lock of %s: %w", s.dir, err)
+	}
+	return nil
+}
+
+// signature is what the process that holds the spool, or was killed holding it, has written.
+func signature(dir string) (string, error) {
+	f, err := os.Open(filepath.Join(dir, ring.LockFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("lock of the spool: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, longestSignature))
+	if err != nil {
+		return "", fmt.Errorf("lock of the spool: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+// longestSignature is more than any has, in bytes.
+const longestSignature = 1 << 10
 
 // birth tells a file from its copies.
 func birth(path string) (inode uint64, born int64, err error) {
@@ -126,11 +216,10 @@ func birth(path string) (inode uint64, born int64, err error) {
 // ring opens the ring of one kind and its journal; seen is called with each record it holds.
 func (s *spool) ring(c ring.Config, kind string, seen func(record []byte)) (*ring.Ring, *journal, ring.Recovered, error) {
 	c.Dir = filepath.Join(s.dir, kind)
-	identity, err := strconv.ParseUint(s.id, 16, 64)
-	if err != nil {
-		return nil, nil, ring.Recovered{}, fmt.Errorf("identity of the spool: %w", err)
+	var err error
+	if c.Identity, err = (identity{Spool: s.id}).seed(); err != nil {
+		return nil, nil, ring.Recovered{}, err
 	}
-	c.Identity = identity
 	j, err := openJournal(c.Dir)
 	if err != nil {
 		return nil, nil, ring.Recovered{}, err
@@ -139,4 +228,5 @@ func (s *spool) ring(c ring.Config, kind string, seen func(record []byte)) (*rin
 	return r, j, found, err
 }
 
-func (s *spool) close() error { return s.lock.Close() }
+// close gives the directory back.
+func (s *spool) close() error { return errors.Join(s.lock.Truncate(0), s.lock.Close()) }

@@ -23,6 +23,7 @@ type state struct {
 	Batch     uint64         `json:"batch"`      // highest number given to a batch that may have been sent
 	HighWater int64          `json:"high_water"` // highest time of any record sent, Unix milliseconds
 	Account   account        `json:"account"`    // before the parts
+	Aside     int            `json:"aside"`      // rows set aside since ClickHouse last took any
 	Parts     []frozenPart   `json:"parts,omitempty"`
 }
 
@@ -120,11 +121,19 @@ func replaceFile(path string, pieces ...[]byte) (err error) {
 	if err := os.Rename(path+".tmp", path); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes names in a directory outlive a power loss.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err == nil {
+		err = errors.Join(dir.Sync(), dir.Close())
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	if err != nil {
+		return fmt.Errorf("sync directory %s: %w", path, err)
+	}
+	return nil
 }
 
 // loadState reads the state of a directory; a new directory has an empty one. It fails with errState.
@@ -143,23 +152,32 @@ func loadState(dir string) (*state, error) {
 	return s, nil
 }
 
-func parseState(b []byte) (*state, error) {
+// stateText checks a state file and returns its JSON and its columns.
+func stateText(b []byte) (text, columns []byte, err error) {
 	le := binary.LittleEndian
 	if len(b) < stateHeader || [8]byte(b) != stateMagic || le.Uint64(b[24:]) != xxhash.Sum64(b[stateHeader:]) {
-		return nil, errState
+		return nil, nil, errState
 	}
 	if v := le.Uint32(b[8:]); v != stateVersion {
-		return nil, fmt.Errorf("%w: version %d, this program reads %d", errState, v, stateVersion)
+		return nil, nil, fmt.Errorf("%w: version %d, this program reads %d", errState, v, stateVersion)
 	}
-	text, all := uint64(le.Uint32(b[12:])), le.Uint64(b[16:])
-	if body := uint64(len(b) - stateHeader); text > body || all != body-text {
-		return nil, errState
+	length, all := uint64(le.Uint32(b[12:])), le.Uint64(b[16:])
+	body := b[stateHeader:]
+	if length > uint64(len(body)) || all != uint64(len(body))-length {
+		return nil, nil, errState
+	}
+	return body[:length], body[length:], nil
+}
+
+func parseState(b []byte) (*state, error) {
+	text, rest, err := stateText(b)
+	if err != nil {
+		return nil, err
 	}
 	s := &state{}
-	if err := json.Unmarshal(b[stateHeader:stateHeader+text], s); err != nil {
+	if err := json.Unmarshal(text, s); err != nil {
 		return nil, fmt.Errorf("%w: %w", errState, err)
 	}
-	rest := b[stateHeader+text:]
 	for i := range s.Parts {
 		p := &s.Parts[i]
 		p.block = &block{table: p.Table, moment: p.Moment, rows: p.Rows}

@@ -17,14 +17,17 @@ type campaignParams struct {
 func (p *campaignParams) parse(query []byte) {
 	*p = campaignParams{}
 	for len(query) > 0 {
-		var pair []byte
+		pair := query
 		if i := bytes.IndexByte(query, '&'); i >= 0 {
 			pair, query = query[:i], query[i+1:]
 		} else {
-			pair, query = query, nil
+			query = nil
+		}
+		if len(pair) == 0 || pair[0] != 'u' && pair[0] != 's' {
+			continue
 		}
 		i := bytes.IndexByte(pair, '=')
-		if i < 4 || pair[0] != 'u' && pair[0] != 's' {
+		if i < 0 {
 			continue
 		}
 		if to := p.field(pair[:i]); to != nil && *to == nil {
@@ -63,13 +66,21 @@ const maxParam = 512
 // decode undoes percent-encoding; a broken escape stays as it is. Invalid UTF-8 becomes U+FFFD.
 func decode(raw []byte) []byte {
 	raw = raw[:min(len(raw), maxParam):len(raw)]
-	if bytes.IndexByte(raw, '%') >= 0 || bytes.IndexByte(raw, '+') >= 0 {
-		if s, err := url.QueryUnescape(string(raw)); err == nil {
-			raw = []byte(s)
+	if isPlain(raw) {
+		return raw
+	}
+	if s, err := url.QueryUnescape(string(raw)); err == nil {
+		raw = []byte(s)
+	}
+	return bytes.ToValidUTF8(raw, []byte("\uFFFD"))
+}
+
+// isPlain reports whether a value stands for itself, as nearly all do.
+func isPlain(raw []byte) bool {
+	for _, c := range raw {
+		if c == '%' || c == '+' || c >= utf8.RuneSelf {
+			return false
 		}
 	}
-	if !utf8.Valid(raw) {
-		raw = bytes.ToValidUTF8(raw, []byte("\uFFFD"))
-	}
-	return raw
+	return true
 }

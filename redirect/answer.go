@@ -80,8 +80,9 @@ func (s *Server) home(ctx *fasthttp.RequestCtx, d *Domain) {
 	s.plain(ctx, fasthttp.StatusOK, "Short links of "+d.Brand.Name+".\n")
 }
 
-// page answers the paths that are neither links nor conversions; false when path is none of them.
-func (s *Server) page(ctx *fasthttp.RequestCtx, path []byte) bool {
+// page answers the paths that are neither links nor conversions, on d or where that is nil on no domain of ours; false when
+// path is none of them.
+func (s *Server) page(ctx *fasthttp.RequestCtx, d *Domain, path []byte) bool {
 	switch {
 	case string(path) == "/robots.txt":
 		// Crawlers may fetch links: chat and social previews need it, and X-Robots-Tag keeps links out of indexes.
@@ -90,7 +91,7 @@ func (s *Server) page(ctx *fasthttp.RequestCtx, path []byte) bool {
 		ctx.Response.SetStatusCode(fasthttp.StatusNoContent)
 		ctx.Response.Header.SetCanonical(s.headers.cacheControl, []byte("public, max-age=86400"))
 	case hasPrefix(path, "/.well-known/"):
-		s.plain(ctx, fasthttp.StatusNotFound, "Nothing is published here.\n")
+		s.wellKnown(ctx, d, path)
 	default:
 		return false
 	}

@@ -102,6 +102,9 @@ func (b *Builder) SetInfluencer(v Influencer) {
 
 // SetCampaign adds, changes or deletes a campaign.
 func (b *Builder) SetCampaign(v Campaign) {
+	if CheckClickIDParam(v.ClickIDParam) != nil {
+		v.ClickIDParam = defaultClickIDParam
+	}
 	b.recompile[groupParent{campaign: v.ID}] = true
 	old, known := b.campaigns[v.ID]
 	b.stale.Campaigns = append(b.stale.Campaigns, v.ID)

@@ -30,6 +30,8 @@ type (
 		Fallback    string
 		NotFound    string
 		SignedSlugs bool
+		AppleApps   string // apple-app-site-association, JSON
+		AssetLinks  string // assetlinks.json
 		Deleted     bool
 	}
 

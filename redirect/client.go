@@ -51,59 +51,57 @@ func peer(addr net.Addr) netip.Addr {
 }
 
 // client is the rightmost address that is not a trusted proxy's: the peer itself unless it is one, else the last untrusted
-// hop of X-Forwarded-For or, without that, of Forwarded. headers are the values of all such header lines, in order.
-// A hop that is no address ends the search at the proxy that reported it.
-func (p Proxies) client(peer netip.Addr, headers [][]byte, hop func([]byte) (netip.Addr, bool)) netip.Addr {
-	addr := peer
-	for i := len(headers) - 1; i >= 0; i-- {
-		rest := headers[i]
-		for len(rest) > 0 {
-			if !p.contains(addr) {
-				return addr
+// hop of X-Forwarded-For or, without that, of Forwarded. lines are the values of all such header lines, in order; cut reads
+// their hops one by one, and one that it cannot read ends the search at the proxy that reported it.
+func (p Proxies) client(peer netip.Addr, lines [][]byte, cut cutHop) netip.Addr {
+	if !p.contains(peer) {
+		return peer
+	}
+	// One pass from the left: each hop that is nobody's proxy outdoes what stands before it, and so does one that cannot be read.
+	addr, found := peer, false
+	for _, line := range lines {
+		for more := len(line) > 0; more; {
+			var hop netip.Addr
+			hop, line, more = cut(line)
+			switch {
+			case !hop.IsValid():
+				addr, found = peer, false
+			case !found || !p.contains(hop):
+				addr, found = hop, true
 			}
-			var last []byte
-			if comma := bytes.LastIndexByte(rest, ','); comma >= 0 {
-				rest, last = rest[:comma], rest[comma+1:]
-			} else {
-				rest, last = nil, rest
-			}
-			next, ok := hop(bytes.TrimSpace(last))
-			if !ok {
-				return addr
-			}
-			addr = next
 		}
 	}
 	return addr
 }
 
-// forwardedForHop reads one element of X-Forwarded-For: an address, with or without a port.
-func forwardedForHop(s []byte) (netip.Addr, bool) {
-	s = bytes.Trim(s, `"`)
+// A cutHop reads the first hop of a header line, the zero Addr where that names no address, and returns what follows the comma
+// after it, if there is one.
+type cutHop func(line []byte) (hop netip.Addr, rest []byte, more bool)
+
+// cutForwardedFor reads X-Forwarded-For: addresses, with or without a port.
+func cutForwardedFor(line []byte) (hop netip.Addr, rest []byte, more bool) {
+	element, rest, more := bytes.Cut(line, []byte(","))
+	return parseHop(bytes.Trim(bytes.TrimSpace(element), `"`)), rest, more
+}
+
+// parseHop reads an address, with or without a port; the zero Addr where it is none.
+func parseHop(s []byte) netip.Addr {
 	var port []byte
 	if inside, bracketed := bytes.CutPrefix(s, []byte("[")); bracketed {
 		var closed bool
 		if s, port, closed = bytes.Cut(inside, []byte("]")); !closed {
-			return netip.Addr{}, false
+			return netip.Addr{}
 		}
 	} else if i := bytes.IndexByte(s, ':'); i == bytes.LastIndexByte(s, ':') && i >= 0 { // more than one: IPv6 without a port
 		s, port = s[:i], s[i:]
 	}
 	if len(port) > 0 && (port[0] != ':' || !isPort(port[1:])) {
-		return netip.Addr{}, false
+		return netip.Addr{}
 	}
 	// Nothing keeps the text: a zone is copied, the error dropped.
 	addr, err := netip.ParseAddr(unsafe.String(unsafe.SliceData(s), len(s)))
-	return addr.Unmap().WithZone(""), err == nil
-}
-
-// forwardedHop reads one element of Forwarded (RFC 7239): its for= parameter.
-func forwardedHop(s []byte) (netip.Addr, bool) {
-	for pair := range bytes.SplitSeq(s, []byte(";")) {
-		name, value := cutByte(bytes.TrimSpace(pair), '=')
-		if bytes.EqualFold(bytes.TrimSpace(name), []byte("for")) {
-			return forwardedForHop(bytes.TrimSpace(value))
-		}
+	if err != nil {
+		return netip.Addr{}
 	}
-	return netip.Addr{}, false
+	return addr.Unmap().WithZone("")
 }

@@ -23,6 +23,8 @@ type scratch struct {
 type asker struct {
 	agent, referrer, language []byte
 	reasons                   ingest.Reasons
+	hops                      [1][]byte // the last X-Forwarded-For
+	hopLines                  int       // how many there are
 }
 
 // ask reads the headers that a click keeps, in one pass.
@@ -37,9 +39,12 @@ func ask(h *fasthttp.RequestHeader) (a asker) {
 			case "Purpose":
 				a.prefetch(value)
 			}
-		case len("Accept-Language"):
+		case len("Accept-Language"): // and of X-Forwarded-For
 			if string(key) == "Accept-Language" {
 				a.language = value
+			} else if string(key) == "X-Forwarded-For" {
+				a.hops[0] = value
+				a.hopLines++
 			}
 		case len("Sec-Purpose"):
 			if string(key) == "Sec-Purpose" {

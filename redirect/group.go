@@ -65,20 +65,24 @@ func (b *Builder) compile(k groupKey) (g group, err error) {
 		flags |= groupEnabled
 	}
 	names := clickIDNames(campaign.ClickIDParam)
-	x := groupTexts{clickParam: []byte(url.QueryEscape(campaign.ClickIDParam) + "="), clickIDNames: len(names)}
+	x := groupTexts{clickParam: []byte(url.QueryEscape(campaign.ClickIDParam) + "="), clickIDNames: len(packNames(names))}
 	destination, err := CheckDestination(campaign.Destination, brand.Policy)
 	if err == nil {
 		x.head = []byte(head(destination.URL, campaign.UTM, campaign.ClickIDParam))
 		flags |= groupHead
 	}
+	for name := range queryNames(string(x.head)) {
+		names = append(names, name)
+	}
+	for _, p := range campaign.UTM.parameters() {
+		names = append(names, p.name)
+	}
+	x.names = packNames(names)
 	tail, tailErr := compileTail(campaign.UTM, constants{brand.Key, campaign.Key, k.format.String()})
 	if tailErr == nil {
 		x.tail = tail
 		flags |= groupTail
-		address, _, queryAt := cutHead(x.head)
-		names = appendNames(names, appendTail(bytes.Clone(address[queryAt:]), tail, appendCreator(nil, 0, false, "", ""), nil))
 	}
-	x.names = names
 	if len(x.clickParam) > maxText || len(x.head)+len(x.tail)+len(x.names) > pages.MaxItem-groupFixed-maxText {
 		return appendGroup(nil, k, 0, 0, 0, groupTexts{}), fmt.Errorf("%w: its location does not fit a record", ErrDestination)
 	}

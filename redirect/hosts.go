@@ -2,6 +2,7 @@ package redirect
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"time"
 )
@@ -17,6 +18,7 @@ func (b *Builder) hosts() map[string]*Domain {
 		d := &Domain{
 			ID: row.ID, Host: row.Host, hostBytes: []byte(row.Host), Brand: brand, SignedSlugs: row.SignedSlugs,
 			Home: locationValue(row.Home), Fallback: locationValue(row.Fallback), NotFound: locationValue(row.NotFound),
+			AppleApps: jsonFile(row.AppleApps), AssetLinks: jsonFile(row.AssetLinks),
 		}
 		for slot := range d.keys {
 			secret := b.nobody
@@ -42,6 +44,14 @@ func locationValue(url string) []byte {
 		return nil
 	}
 	return []byte(d.URL)
+}
+
+// jsonFile is a file to publish, checked once more.
+func jsonFile(text string) []byte {
+	if !json.Valid([]byte(text)) {
+		return nil
+	}
+	return []byte(text)
 }
 
 // clickIDKeys lists the cluster's keys, active ones first, then the newest: ids are numbers.

@@ -29,6 +29,10 @@ func TestMethods(t *testing.T) {
 		{"OPTIONS", "/", 204},
 		{"OPTIONS", "/nothing-here", 204},
 		{"OPTIONS", "/_/postback", 204},
+		{"OPTIONS", "*", 204},
+		{"GET", "*", 400},
+		{"HEAD", "*", 400},
+		{"POST", "*", 400},
 		{"POST", link, 405},
 		{"POST", "/", 405},
 		{"POST", "/_/pixel.gif", 405},
@@ -87,6 +91,10 @@ func TestHostsAndTargets(t *testing.T) {
 		{"port out of form", "GET /CODE HTTP/1.1\nHost: go.glow.test:x", 400},
 		{"HTTP/9.9", "GET /CODE HTTP/9.9\nHost: go.glow.test", 505},
 		{"HTTP/1.2", "GET /CODE HTTP/1.2\nHost: go.glow.test", 505},
+		{"OPTIONS * without a host", "OPTIONS * HTTP/1.1", 400},
+		{"OPTIONS * on a host out of form", "OPTIONS * HTTP/1.1\nHost: a@b", 400},
+		{"OPTIONS * of HTTP/9.9", "OPTIONS * HTTP/9.9\nHost: go.glow.test", 505},
+		{"OPTIONS of more than *", "OPTIONS ** HTTP/1.1\nHost: go.glow.test", 400},
 		{"HTTP/2.0 in HTTP/1 form", "GET /CODE HTTP/2.0\nHost: go.glow.test", 505},
 		{"no version", "GET /CODE\nHost: go.glow.test", 400},
 		{"lower-case version", "GET /CODE http/1.1\nHost: go.glow.test", 400},
@@ -136,6 +144,17 @@ func TestOversizeRequests(t *testing.T) {
 		{"headers too many", "GET /" + code + " HTTP/1.1\nHost: go.glow.test\n" + strings.Repeat("X-A: a\n", limit/6), 431},
 		{"body too long", "GET /" + code + " HTTP/1.1\nHost: go.glow.test\nContent-Length: 1000000000", 413},
 		{"postback too long", "POST /_/postback HTTP/1.1\nHost: go.glow.test\nContent-Length: 1000000000", 413},
+		{"body a little too long", fmt.Sprintf("GET /%s HTTP/1.1\nHost: go.glow.test\nContent-Length: %d", code, discardBytes+1), 413},
+		{"body a little too long, in chunks", fmt.Sprintf("GET /%s HTTP/1.1\nHost: go.glow.test\nTransfer-Encoding: chunked\n\n%x\n", code, discardBytes+1), 413},
+		{"postback a little too long", fmt.Sprintf("POST /_/postback HTTP/1.1\nHost: go.glow.test\nContent-Length: %d", Default().BodyBytes+1), 413},
+		{
+			"postback in chunks, too long",
+			fmt.Sprintf("POST /_/postback HTTP/1.1\nHost: go.glow.test\nTransfer-Encoding: chunked\n\n%x\n", Default().BodyBytes+1), 413,
+		},
+		{
+			"postback as long as allowed",
+			fmt.Sprintf("POST /_/postback HTTP/1.1\nHost: go.glow.test\nContent-Type: application/x-www-form-urlencoded\nContent-Length: %d\n\n%s", Default().BodyBytes, strings.Repeat("a", Default().BodyBytes)), 401,
+		},
 		{"length beyond 64 bits", "GET /" + code + " HTTP/1.1\nHost: go.glow.test\nContent-Length: 99999999999999999999", 400},
 	} {
 		if got := e.send(t, c.request); got.status != c.status {
@@ -164,7 +183,7 @@ func TestBodiesAreDiscarded(t *testing.T) {
 	for _, c := range []struct{ name, header, body string }{
 		{"length", fmt.Sprintf("Content-Length: %d", len(smuggled)), smuggled},
 		{"chunked", "Transfer-Encoding: chunked", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(smuggled), smuggled)},
-		{"nearly as long as allowed", fmt.Sprintf("Content-Length: %d", Default().BodyBytes), strings.Repeat(" ", Default().BodyBytes-len(smuggled)) + smuggled},
+		{"as long as allowed", fmt.Sprintf("Content-Length: %d", discardBytes), strings.Repeat(" ", discardBytes-len(smuggled)) + smuggled},
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
 			conn := e.dial(t)
@@ -280,6 +299,8 @@ func TestWhoIsAsking(t *testing.T) {
 		{"Forwarded in any case, quoted", []string{`Forwarded: proto=https; For="198.51.100.7:4711"`}, "198.51.100.7"},
 		{"Forwarded, IPv6", []string{`Forwarded: for="[2001:db8::7]:4711"`}, "2001:db8::7"},
 		{"Forwarded, several hops", []string{"Forwarded: for=203.0.113.9, for=198.51.100.7", "Forwarded: for=10.0.0.1"}, "198.51.100.7"},
+		{"Forwarded, commas and semicolons in quotes", []string{`Forwarded: for="[2001:db8::7]:80";by="a,b;for=203.0.113.9", for=10.0.0.1`}, "2001:db8::7"},
+		{"Forwarded, quotes that swallow the proxy's hop", []string{`Forwarded: for=203.0.113.9;by=", for=198.51.100.7`}, "127.0.0.1"},
 		{"Forwarded, hidden", []string{"Forwarded: for=_hidden"}, "127.0.0.1"},
 		{"Forwarded, unknown behind", []string{"Forwarded: for=198.51.100.7, for=unknown"}, "127.0.0.1"},
 		{"Forwarded without for", []string{"Forwarded: proto=https"}, "127.0.0.1"},

@@ -2,8 +2,8 @@ package redirect
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
+	"iter"
 	"net/url"
 	"strings"
 )
@@ -96,7 +96,7 @@ func eachPiece(template string, piece func(text, placeholder string)) error {
 // behind. UTM values replace parameters of the same name in it, and the click id one of its name.
 func head(destination string, utm UTM, clickIDParam string) string {
 	base, fragment, hasFragment := strings.Cut(destination, "#")
-	base, query, _ := strings.Cut(base, "?")
+	base, _, _ = strings.Cut(base, "?")
 	replaced := map[string]bool{clickIDParam: true}
 	for _, p := range utm.parameters() {
 		replaced[p.name] = true
@@ -104,13 +104,8 @@ func head(destination string, utm UTM, clickIDParam string) string {
 	var b strings.Builder
 	b.WriteString(base)
 	b.WriteByte('?')
-	for pair := range strings.SplitSeq(query, "&") {
-		rawName, _, _ := strings.Cut(pair, "=")
-		name, err := url.QueryUnescape(rawName)
-		if err != nil {
-			name = rawName
-		}
-		if pair != "" && !replaced[name] {
+	for name, pair := range queryNames(destination) {
+		if !replaced[name] {
 			b.WriteString(pair)
 			b.WriteByte('&')
 		}
@@ -120,6 +115,24 @@ func head(destination string, utm UTM, clickIDParam string) string {
 		b.WriteString(fragment)
 	}
 	return b.String()
+}
+
+// queryNames yields the decoded names of a URL's parameters, each with its raw pair.
+func queryNames(address string) iter.Seq2[string, string] {
+	return func(yield func(name, pair string) bool) {
+		base, _, _ := strings.Cut(address, "#")
+		_, query, _ := strings.Cut(base, "?")
+		for pair := range strings.SplitSeq(query, "&") {
+			rawName, _, _ := strings.Cut(pair, "=")
+			name, err := url.QueryUnescape(rawName)
+			if err != nil {
+				name = rawName
+			}
+			if pair != "" && !yield(name, pair) {
+				return
+			}
+		}
+	}
 }
 
 // cutHead splits a head before its fragment and says where its parameters begin.
@@ -206,33 +219,10 @@ func appendTail(dst, tail []byte, who creator, key []byte) []byte {
 	return dst
 }
 
-// defaultClickIDParam is the click-id parameter of a campaign that names none. An incoming one is never passed on.
-const defaultClickIDParam = "click_id"
-
-// clickIDNames are the parameter names that no visitor can plant a click id with, packed (see packNames).
-func clickIDNames(clickIDParam string) []byte {
+// clickIDNames are the parameter names that no visitor can plant a click id with.
+func clickIDNames(clickIDParam string) []string {
 	if clickIDParam == defaultClickIDParam {
-		return packNames([]string{clickIDParam})
+		return []string{clickIDParam}
 	}
-	return packNames([]string{clickIDParam, defaultClickIDParam}) // whatever the shop's page reads
-}
-
-// appendNames packs the decoded names of a stored query's parameters; a name that does not decode stands for itself.
-func appendNames(packed, query []byte) []byte {
-	for len(query) > 0 {
-		var pair []byte
-		pair, query = cutByte(query, '&')
-		raw, _ := cutByte(pair, '=')
-		if len(pair) == 0 {
-			continue
-		}
-		at := len(packed)
-		packed = append(packed, 0, 0)
-		var ok bool
-		if packed, ok = appendUnescaped(packed, raw); !ok {
-			packed = append(packed[:at+2], raw...)
-		}
-		binary.LittleEndian.PutUint16(packed[at:], uint16(len(packed)-at-2))
-	}
-	return packed
+	return []string{clickIDParam, defaultClickIDParam} // whatever the shop's page reads
 }

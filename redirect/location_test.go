@@ -3,7 +3,6 @@ package redirect
 import (
 	"bytes"
 	"net/url"
-	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -79,6 +78,14 @@ func TestLocation(t *testing.T) {
 		},
 		{"the destination's click id goes", "https://shop.example/?click_id=old&a=1", UTM{}, "click_id", "https://shop.example/?a=1&click_id=", []string{"a"}},
 		{"click parameter with odd characters", "https://shop.example/", UTM{}, "aff sub&", "https://shop.example/?aff+sub%26=", []string{"click_id"}},
+		{
+			"a click parameter that is a campaign value's", "https://shop.example/",
+			UTM{Source: "s"},
+			"utm_source",
+			"https://shop.example/?utm_source=s&click_id=",
+			[]string{"utm_source"},
+		},
+		{"no click parameter", "https://shop.example/", UTM{}, "", "https://shop.example/?click_id=", nil},
 		{"the destination's own pairs stay as they are", "https://shop.example/?a=b%2Bc+d&e=%zz", UTM{}, "click_id", "https://shop.example/?a=b%2Bc+d&e=%zz&click_id=", []string{"a", "e"}},
 		{"app address", "myapp://item?id=1#x", UTM{Source: "s"}, "click_id", "myapp://item?id=1&utm_source=s&click_id=#x", []string{"id", "utm_source"}},
 	} {
@@ -90,26 +97,29 @@ func TestLocation(t *testing.T) {
 		other := Campaign{Destination: "https://other.example/?x=y&a=b", UTM: UTM{Term: "other"}, ClickIDParam: c.clickParam}
 		ownUTM := other
 		ownUTM.UTM, ownUTM.Destination = UTM{}, c.destination
-		for way, loc := range map[string]specifiedLocation{
-			"specified":                   specified,
+		if got := specified.Prefix + specified.ClickParam + specified.Fragment; got != c.want {
+			t.Errorf("%s: %s is specified, want %s", c.name, got, c.want)
+		}
+		clickParam, err := url.QueryUnescape(strings.TrimSuffix(specified.ClickParam, "="))
+		if want := append([]string{clickParam}, c.names...); err != nil || !slices.Equal(specified.Names, want) {
+			t.Errorf("%s: names %q are specified, want %q", c.name, specified.Names, want)
+		}
+		for way, got := range map[string]builtParts{
 			"of the campaign":             builtLocation(t, campaign, LinkRow{}, locationValues),
 			"of the link":                 builtLocation(t, ownUTM, LinkRow{Destination: c.destination, UTM: c.utm}, locationValues),
 			"the link's destination":      builtLocation(t, Campaign{Destination: other.Destination, UTM: c.utm, ClickIDParam: c.clickParam}, LinkRow{Destination: c.destination}, locationValues),
 			"the link's UTM values":       builtLocation(t, ownUTM, LinkRow{UTM: c.utm}, locationValues),
 			"of a link like its campaign": builtLocation(t, campaign, LinkRow{Destination: c.destination, UTM: c.utm}, locationValues),
 		} {
-			if got := loc.Prefix + loc.ClickParam + loc.Fragment; got != c.want {
-				t.Errorf("%s, %s: %s, want %s", c.name, way, got, c.want)
-			}
-			if want := append([]string{c.clickParam}, c.names...); !slices.Equal(loc.Names, want) {
-				t.Errorf("%s, %s: names %q, want %q", c.name, way, loc.Names, want)
+			if got != specified.parts() {
+				t.Errorf("%s, %s: %q, want %q", c.name, way, got, specified.parts())
 			}
 		}
 	}
 }
 
 // builtLocation is the Location that a table answers with for a link of a campaign.
-func builtLocation(t rapid.TB, campaign Campaign, row LinkRow, values templateValues) specifiedLocation {
+func builtLocation(t rapid.TB, campaign Campaign, row LinkRow, values templateValues) builtParts {
 	t.Helper()
 	b := NewBuilder()
 	b.SetBrand(Brand{ID: 1, Key: values.Brand, Policy: DestinationPolicy{AppSchemes: []string{"myapp"}}})
@@ -127,7 +137,7 @@ func builtLocation(t rapid.TB, campaign Campaign, row LinkRow, values templateVa
 }
 
 // locationOf is the Location that a table answers with for a link on d1.test.
-func locationOf(t rapid.TB, table *Table, number uint32) (loc specifiedLocation) {
+func locationOf(t rapid.TB, table *Table, number uint32) builtParts {
 	t.Helper()
 	defer runtime.KeepAlive(table)
 	var l resolved
@@ -140,20 +150,22 @@ func locationOf(t rapid.TB, table *Table, number uint32) (loc specifiedLocation)
 	}
 	clickParam, names := l.group.clickParam()
 	names = l.storedNames(at, names, new([]byte))
-	loc = specifiedLocation{Prefix: string(at.text), ClickParam: string(clickParam), Fragment: string(at.fragment)}
-	for len(names) > 0 {
-		n := 2 + int(names[0]) + int(names[1])<<8
-		loc.Names = append(loc.Names, string(names[2:n]))
-		names = names[n:]
-	}
-	return loc
+	return builtParts{string(at.text), string(clickParam), string(at.fragment), string(names)}
+}
+
+// builtParts is a Location as a table has it.
+type builtParts struct{ prefix, clickParam, fragment, packedNames string }
+
+// parts is what a table shall make of the location.
+func (l specifiedLocation) parts() builtParts {
+	return builtParts{l.Prefix, l.ClickParam, l.Fragment, string(packNames(l.Names))}
 }
 
 // Whatever campaigns and links have, and however campaigns, creators and links change, the Location is the specified one.
 func TestLocationsAreAsSpecified(t *testing.T) {
 	templates := rapid.SampledFrom([]string{"", "", "x", "a b&c", "{platform}", "{brand}_{campaign}", "{influencer}-{link}", "{content_format}{link}", strings.Repeat("ü{link}", 60)})
 	destinations := rapid.SampledFrom([]string{
-		"https://shop.example", "https://shop.example/a?utm_source=own&b=1#top", "https://shop.example/?click_id=1&utm%5Fterm=2&aff=3&%zz=1",
+		"https://shop.example", "https://shop.example/a?utm_source=own&b=1#top", "https://shop.example/?click_id=1&utm%5Fterm=2&aff=3&%zz=1", "https://shop.example/?+a+b[c]=1&A.b%5B%5D=2&[=3",
 		"https://shop.example/" + strings.Repeat("long/", 100) + "?a=1&&b", "https://shop.example/#a?b&utm_term=1",
 	})
 	keys := rapid.StringOfN(rapid.RuneFrom([]rune("abcZ09._-ü &")), 1, 12, -1)
@@ -220,8 +232,8 @@ func TestLocationsAreAsSpecified(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := locationOf(t, table, number); !reflect.DeepEqual(got, want) {
-					t.Fatalf("link %d %+v of %+v\n got %+v\nwant %+v", number, row, campaign, got, want)
+				if got := locationOf(t, table, number); got != want.parts() {
+					t.Fatalf("link %d %+v of %+v\n got %q\nwant %q", number, row, campaign, got, want.parts())
 				}
 			}
 		}
@@ -271,8 +283,8 @@ func TestLocationsKeepTheirDestination(t *testing.T) {
 		values.Influencer = text.Draw(t, "influencer")
 		loc := builtLocation(t, Campaign{Destination: destination.URL, UTM: UTM{Source: "{influencer}", Medium: "m"}, ClickIDParam: "click_id"}, LinkRow{}, values)
 		incoming := text.Draw(t, "incoming") + "&" + url.Values{"utm_source": {"evil"}, "click_id": {"evil"}, "a": {"evil"}, "x": {text.Draw(t, "x")}}.Encode()
-		whole, _ := appendPassthrough([]byte(loc.Prefix), []byte(incoming), packNames(loc.Names), nil)
-		whole = append(append(append(whole, loc.ClickParam...), "ID"...), loc.Fragment...)
+		whole, _ := appendPassthrough([]byte(loc.prefix), []byte(incoming), []byte(loc.packedNames), nil)
+		whole = append(append(append(whole, loc.clickParam...), "ID"...), loc.fragment...)
 		if strings.ContainsFunc(string(whole), func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
 			t.Fatalf("unsafe bytes in %q", whole)
 		}

@@ -1,12 +1,15 @@
 package redirect
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // maxPassthrough is how many incoming parameters are looked at; the rest are ignored, which bounds the work that one
 // request can ask for.
 const maxPassthrough = 32
 
-// appendPassthrough appends "name=value&" for each parameter of an incoming raw query that is not named in
+// appendPassthrough appends "name=value&" for each parameter of an incoming raw query that no shop can take for one of
 // stored (see packNames). Each is decoded and encoded anew, so that one incoming parameter stays one; of a repeated
 // name the first wins; a pair that does not decode is ignored. scratch holds decoded names and is returned grown.
 func appendPassthrough(dst, query, stored, scratch []byte) (out, grown []byte) {
@@ -27,7 +30,7 @@ func appendPassthrough(dst, query, stored, scratch []byte) (out, grown []byte) {
 		end := len(scratch)
 		scratch, valueOK = appendUnescaped(scratch, rawValue)
 		name, value := scratch[known+2:end], scratch[end:]
-		if !nameOK || !valueOK || hasName(stored, name) || hasName(scratch[:known], name) {
+		if !nameOK || !valueOK || readAsStored(stored, name) || hasName(scratch[:known], name) {
 			scratch = scratch[:known]
 			continue
 		}
@@ -39,16 +42,99 @@ func appendPassthrough(dst, query, stored, scratch []byte) (out, grown []byte) {
 	return dst, scratch[:0]
 }
 
-// packNames lists names as hasName reads them: two length bytes, little endian, before each.
+// packNames lists stored names as readAsStored reads them: folded, two length bytes, little endian, before each. A name with a
+// bracket stands for its list or map as a whole too.
 func packNames(names []string) []byte {
 	var b []byte
 	for _, n := range names {
-		b = append(b, byte(len(n)), byte(len(n)>>8))
-		b = append(b, n...)
+		b = appendName(b, foldName(n))
+		if list, _, bracketed := strings.Cut(n, "["); bracketed {
+			b = appendName(b, foldName(list))
+		}
 	}
 	return b
 }
 
+// appendNames is packNames of the names of a stored query's parameters, appended; a name that does not decode stands for itself.
+func appendNames(packed, query []byte) []byte {
+	for len(query) > 0 {
+		var pair []byte
+		pair, query = cutByte(query, '&')
+		raw, _ := cutByte(pair, '=')
+		if len(pair) == 0 {
+			continue
+		}
+		at := len(packed)
+		packed = append(packed, 0, 0)
+		var ok bool
+		if packed, ok = appendUnescaped(packed, raw); !ok {
+			packed = append(packed[:at+2], raw...)
+		}
+		name := packed[at+2:]
+		name = name[:copy(name, bytes.TrimLeft(name, " "))]
+		list := bytes.IndexByte(name, '[')
+		for i, c := range name {
+			name[i] = nameFold[c]
+		}
+		packed[at], packed[at+1] = byte(len(name)), byte(len(name)>>8)
+		packed = packed[:at+2+len(name)]
+		if list >= 0 {
+			packed = append(append(packed, byte(list), byte(list>>8)), name[:list]...)
+		}
+	}
+	return packed
+}
+
+func appendName(packed []byte, name string) []byte {
+	return append(append(packed, byte(len(name)), byte(len(name)>>8)), name...)
+}
+
+// nameFold maps the bytes of parameter names that some shop takes for the same: PHP reads a blank, a dot and a bracket that is
+// not closed as "_", ASP.NET ignores the case. It is written once, here.
+var nameFold = func() (t [256]byte) {
+	for i := range t {
+		t[i] = byte(i)
+	}
+	for c := byte('A'); c <= 'Z'; c++ {
+		t[c] = c + 'a' - 'A'
+	}
+	t[' '], t['.'], t['['] = '_', '_', '_'
+	return t
+}()
+
+// foldName is the one spelling of the names that some shop takes for name. PHP drops the blanks before it.
+func foldName(name string) string {
+	folded := []byte(strings.TrimLeft(name, " "))
+	for i, c := range folded {
+		folded[i] = nameFold[c]
+	}
+	return string(folded)
+}
+
+// readAsStored reports whether some shop may take an incoming name for one of those packed. What stands before a bracket is the
+// name of a list or map, which would take the place of the stored value.
+func readAsStored(packed, name []byte) bool {
+	name = bytes.TrimLeft(name, " ")
+	for len(packed) >= 2 {
+		n := int(packed[0]) | int(packed[1])<<8
+		if len(name) >= n && (len(name) == n || name[n] == '[') && foldsTo(name[:n], packed[2:2+n]) {
+			return true
+		}
+		packed = packed[2+n:]
+	}
+	return false
+}
+
+func foldsTo(name, folded []byte) bool {
+	for i, c := range name {
+		if nameFold[c] != folded[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// hasName reports whether name is one of those that appendPassthrough has noted.
 func hasName(packed, name []byte) bool {
 	for len(packed) >= 2 {
 		n := int(packed[0]) | int(packed[1])<<8

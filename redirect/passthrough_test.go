@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 func passed(query string, stored ...string) string {
@@ -31,7 +33,16 @@ func TestAppendPassthrough(t *testing.T) {
 		{"a repeated name whose first does not decode", "a=%zz&a=2", "a=2&"},
 		{"stored names", "utm_source=evil&click_id=forged&x=1", "x=1&"},
 		{"stored names, encoded", "utm%5Fsource=evil&%63lick_id=forged", ""},
-		{"names are case-sensitive", "UTM_SOURCE=x", "UTM_SOURCE=x&"},
+		{"in other case, as ASP.NET reads them", "UTM_Source=evil&x=1&Click_ID=forged", "x=1&"},
+		{"with a dot, as PHP reads them", "utm.source=evil&x.y=1&click.id=forged", "x.y=1&"},
+		{"with a blank, as PHP reads them", "utm+source=evil&utm%20source=evil&click%20id=forged&x+y=1", "x%20y=1&"},
+		{"with a bracket that is not closed, as PHP reads them", "utm[source=evil&click%5Bid=forged&x%5By=1", "x%5By=1&"},
+		{"with blanks before", "+utm_source=evil&%20%20click_id=forged&+x=1", "%20x=1&"},
+		{"as a list", "utm_source[]=evil&click_id%5B%5D=forged&x[]=1", "x%5B%5D=1&"},
+		{"as a map", "utm_source[a]=evil&utm.source[b][c]=evil&x[a]=1&x[b]=2", "x%5Ba%5D=1&x%5Bb%5D=2&"},
+		{"as a list that is not closed", "click_id[=forged", ""},
+		{"within longer names", "utm_source2=a&xclick_id=b&utm_source_=c&utm=d&click-id=e", "utm_source2=a&xclick_id=b&utm_source_=c&utm=d&click-id=e&"},
+		{"only blanks", "++=1&x=1", "%20%20=1&x=1&"},
 		{"an encoded ampersand", "a=1%26admin%3D1", "a=1%26admin%3D1&"},
 		{"an encoded ampersand in a name", "a%26b=1", "a%26b=1&"},
 		{"an equals sign in the value", "a=b=c", "a=b%3Dc&"},
@@ -60,6 +71,58 @@ func TestAppendPassthrough(t *testing.T) {
 			t.Errorf("%s: %q passes as %q, want %q", c.name, c.query, got, c.want)
 		}
 	}
+}
+
+// A destination's own odd names are as safe as plain ones.
+func TestStoredNamesAreReadAsShopsReadThem(t *testing.T) {
+	for _, c := range []struct{ stored, query, want string }{
+		{"aff.sub", "aff_sub=evil&aff%20sub=evil&aff.sub=evil&aff-sub=1", "aff-sub=1&"},
+		{"aff sub", "aff_sub=evil&aff.sub=evil", ""},
+		{"Ref", "ref=evil&REF=evil&ref2=1", "ref2=1&"},
+		{"filter[color]", "filter[color]=evil&filter=evil&filter[size]=evil&filters=1", "filters=1&"},
+		{"filter[color", "filter_color=evil&filter[color=evil", ""},
+		{"list[]", "list=evil&list[]=evil&lists[]=1", "lists%5B%5D=1&"},
+		{"ü", "%C3%BC=evil&u=1", "u=1&"},
+		{"", "a=1", "a=1&"},
+	} {
+		if got := passed(c.query, c.stored); got != c.want {
+			t.Errorf("with %q stored %q passes as %q, want %q", c.stored, c.query, got, c.want)
+		}
+	}
+}
+
+// phpName is the key of $_GET that PHP 8 stores a decoded name under (php_register_variable_ex).
+func phpName(name string) string {
+	name = strings.TrimLeft(name, " ")
+	under := strings.NewReplacer(" ", "_", ".", "_", "[", "_")
+	if list, index, bracketed := strings.Cut(name, "["); bracketed && strings.Contains(index, "]") {
+		return under.Replace(list)
+	}
+	return under.Replace(name)
+}
+
+// Whatever PHP makes of a query that has passed, it never stores a value where the link has stored one.
+func TestNothingPassesThatPHPReadsAsStored(t *testing.T) {
+	name := rapid.StringOfN(rapid.SampledFrom([]rune("aB_. []=&")), 1, 6, -1)
+	rapid.Check(t, func(t *rapid.T) {
+		stored := rapid.SliceOfN(name, 1, 3).Draw(t, "stored")
+		var query strings.Builder
+		for range rapid.IntRange(1, 6).Draw(t, "parameters") {
+			query.WriteString(url.QueryEscape(name.Draw(t, "incoming")) + "=evil&")
+		}
+		for pair := range strings.SplitSeq(strings.TrimSuffix(passed(query.String(), stored...), "&"), "&") {
+			raw, _, _ := strings.Cut(pair, "=")
+			incoming, err := url.QueryUnescape(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range stored {
+				if phpName(incoming) != "" && phpName(incoming) == phpName(s) {
+					t.Fatalf("%q passes beside the stored %q: both are %q to PHP", incoming, s, phpName(s))
+				}
+			}
+		}
+	})
 }
 
 func TestAppendPassthroughReusesItsMemory(t *testing.T) {

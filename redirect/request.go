@@ -1,6 +1,10 @@
 package redirect
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/valyala/fasthttp"
+)
 
 // target is where a request wants to go, in raw bytes: nothing is decoded, so nothing encoded can turn into another path.
 type target struct {
@@ -94,4 +98,16 @@ func isPort(s []byte) bool {
 		}
 	}
 	return true
+}
+
+// discardBytes is the longest body of a request that has no use for one. It is read, so that the next request is found behind
+// it, and dropped; a longer one is answered 413.
+const discardBytes = 1 << 10
+
+// bodyLimit leaves Config.BodyBytes to the methods that have a body.
+func bodyLimit(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	if h.IsGet() || h.IsHead() || h.IsOptions() {
+		return fasthttp.RequestConfig{MaxRequestBodySize: discardBytes}
+	}
+	return fasthttp.RequestConfig{}
 }

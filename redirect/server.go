@@ -24,12 +24,13 @@ type Config struct {
 	Listen       string        // public address, host:port
 	Node         uint16        // this node's number, at most MaxNode, unique in the cluster
 	Proxies      Proxies       // load balancers that may say who is asking; none by default
+	ProxyHeader  bool          // each of their connections begins with a header of the PROXY protocol, see proxiedListener
 	ReadTimeout  time.Duration // for a whole request: a slower client is cut off
-	WriteTimeout time.Duration
-	IdleTimeout  time.Duration // between requests of a connection
+	WriteTimeout time.Duration // for an answer; up to twice as long on a connection in use, see timedConn
+	IdleTimeout  time.Duration // between requests of a connection; up to twice as long
 	MaxConns     int           // connections at once; further ones are answered 503; Start may allow fewer, see connLimit
 	HeaderBytes  int           // longest request line and headers together; longer ones are answered 431
-	BodyBytes    int           // longest body, for postbacks
+	BodyBytes    int           // longest body, for postbacks: each connection may hold one until ReadTimeout; others see discardBytes
 	Linger       time.Duration // how long a stopping server goes on, closing each connection with its answer; see Stop
 }
 
@@ -43,7 +44,7 @@ const (
 func Default() Config {
 	return Config{
 		Listen: ":8080", ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, IdleTimeout: 60 * time.Second,
-		MaxConns: 100_000, HeaderBytes: 8 << 10, BodyBytes: 64 << 10,
+		MaxConns: 100_000, HeaderBytes: 8 << 10, BodyBytes: 8 << 10,
 	}
 }
 
@@ -64,6 +65,7 @@ type Server struct {
 	headers  headers
 	http     *fasthttp.Server
 	listener *patientListener
+	socket   *net.TCPListener // beneath listener
 
 	table    atomic.Pointer[Table] // handlers load it once a request; the source stores
 	fresh    atomic.Int64          // Unix nanoseconds when the table was last known to be complete
@@ -82,6 +84,9 @@ func NewServer(c Config, sink Sink, reg prometheus.Registerer, log *slog.Logger)
 	if c.HeaderBytes < minHeaderBytes || c.HeaderBytes > maxHeaderBytes {
 		return nil, fmt.Errorf("header limit of %d bytes: %d to %d are possible", c.HeaderBytes, minHeaderBytes, maxHeaderBytes)
 	}
+	if c.ProxyHeader && len(c.Proxies) == 0 {
+		return nil, errors.New("PROXY protocol headers without trusted proxies: say who sends them")
+	}
 	s := &Server{config: c, sink: sink, log: log, headers: newHeaders()}
 	s.table.Store(&Table{})
 	s.fresh.Store(time.Now().UnixNano())
@@ -92,11 +97,9 @@ func NewServer(c Config, sink Sink, reg prometheus.Registerer, log *slog.Logger)
 	s.http = &fasthttp.Server{
 		Handler:                      s.handle,
 		ErrorHandler:                 s.refuse,
+		HeaderReceived:               bodyLimit,
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
-		ReadTimeout:                  c.ReadTimeout,
-		WriteTimeout:                 c.WriteTimeout,
-		IdleTimeout:                  c.IdleTimeout,
 		ReadBufferSize:               c.HeaderBytes,
 		MaxRequestBodySize:           c.BodyBytes,
 		DisablePreParseMultipartForm: true,
@@ -144,13 +147,20 @@ func (s *Server) Start() error {
 		s.log.Info("fewer connections than configured: raise the limit of open files (ulimit -n, LimitNOFILE)",
 			"open_files", nofile, "configured", s.config.MaxConns, "connections", s.http.Concurrency)
 	}
-	l, err := net.Listen("tcp", s.config.Listen)
+	var plain net.ListenConfig
+	plain.SetMultipathTCP(false) // a click needs no second path, and closeDoor a socket that takes a filter
+	l, err := plain.Listen(context.Background(), "tcp", s.config.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for redirects on %s: %w", s.config.Listen, err)
 	}
+	s.socket = l.(*net.TCPListener)
+	if s.config.ProxyHeader {
+		l = &proxiedListener{Listener: l, proxies: s.config.Proxies, timeout: s.config.ReadTimeout}
+	}
 	s.listener = &patientListener{Listener: l, errors: &s.metrics.accepts}
+	timeouts := &timeouts{read: s.config.ReadTimeout, write: s.config.WriteTimeout, idle: s.config.IdleTimeout}
 	go func() {
-		if err := s.http.Serve(s.listener); err != nil {
+		if err := s.http.Serve(timedListener{s.listener, timeouts}); err != nil {
 			s.log.Error("public listener ended", "error", err)
 		}
 	}()
@@ -161,13 +171,15 @@ func (s *Server) Start() error {
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // Stop answers as before for as long as the configuration says, but closes each connection with its answer: a connection that
-// is closed while it seems idle may have a request on its way. Then it refuses new connections, closes idle ones and waits
-// for requests under way, until ctx ends.
+// is closed while it seems idle may have a request on its way. Then it lets nobody in any more (see closeDoor), closes idle
+// connections and waits for requests under way, until ctx ends.
 func (s *Server) Stop(ctx context.Context) error {
 	s.leaving.Store(true)
-	select {
-	case <-time.After(s.config.Linger):
-	case <-ctx.Done():
+	pause(ctx, s.config.Linger)
+	if s.socket != nil {
+		if err := closeDoor(ctx, s.socket, s.config.Linger); err != nil {
+			s.log.Warn("connections that come just now may be reset", "error", err)
+		}
 	}
 	err := s.http.ShutdownWithContext(ctx)
 	if s.listener != nil {
@@ -211,6 +223,8 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
 	var tooLong *fasthttp.ErrSmallBuffer
 	var timeout net.Error
 	switch {
+	case errors.Is(err, errProxyHeader):
+		s.plain(ctx, fasthttp.StatusBadRequest, "A PROXY protocol header is missing or malformed.\n")
 	case errors.As(err, &tooLong):
 		s.plain(ctx, fasthttp.StatusRequestHeaderFieldsTooLarge, "Request line and headers are too long.\n")
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
@@ -245,6 +259,9 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 func (s *Server) route(ctx *fasthttp.RequestCtx, sc *scratch) {
 	h := &ctx.Request.Header
 	to, status := parseTarget(h.RequestURI(), h.Host(), &sc.host)
+	if status != 0 && h.IsOptions() && string(h.RequestURI()) == "*" && to.host != nil {
+		status = 0 // about the server as a whole (RFC 9110, section 7.1)
+	}
 	if status == 0 && string(h.Protocol()) != "HTTP/1.1" && string(h.Protocol()) != "HTTP/1.0" {
 		status = fasthttp.StatusHTTPVersionNotSupported
 	}
@@ -268,7 +285,7 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, sc *scratch) {
 	d := t.Domain(to.host)
 	switch {
 	case d == nil:
-		if !s.page(ctx, to.path) {
+		if !s.page(ctx, nil, to.path) {
 			s.unknown(ctx, nil)
 		}
 	case hasPrefix(to.path, "/_/"):
@@ -278,7 +295,7 @@ func (s *Server) route(ctx *fasthttp.RequestCtx, sc *scratch) {
 	default:
 		if t.resolve(&sc.link, d, to.path) {
 			s.click(ctx, sc, t, to.query)
-		} else if !s.page(ctx, to.path) {
+		} else if !s.page(ctx, d, to.path) {
 			s.unknown(ctx, d)
 		}
 	}
@@ -309,7 +326,7 @@ func (s *Server) admits(ctx *fasthttp.RequestCtx, path []byte) bool {
 func (s *Server) click(ctx *fasthttp.RequestCtx, sc *scratch, t *Table, query []byte) {
 	began := s.moment(ctx)
 	a := ask(&ctx.Request.Header)
-	s.decide(sc, t, a, query, s.client(ctx).As16(), began.UnixMilli())
+	s.decide(sc, t, a, query, s.client(ctx, &a).As16(), began.UnixMilli())
 	s.sink.PutClick(ctx.ConnID(), &sc.click)
 	if why := sc.click.Reasons & (ingest.Expired | ingest.Disabled); why != 0 {
 		s.ended(ctx, &sc.link, why)
@@ -330,14 +347,18 @@ func (s *Server) moment(ctx *fasthttp.RequestCtx) time.Time {
 }
 
 // client is the address that the request is accounted to.
-func (s *Server) client(ctx *fasthttp.RequestCtx) netip.Addr {
+func (s *Server) client(ctx *fasthttp.RequestCtx, a *asker) netip.Addr {
 	addr := peer(ctx.RemoteAddr())
 	if len(s.config.Proxies) == 0 || !s.config.Proxies.contains(addr) {
 		return addr
 	}
 	h := &ctx.Request.Header
-	if hops := h.PeekAll("X-Forwarded-For"); len(hops) > 0 {
-		return s.config.Proxies.client(addr, hops, forwardedForHop)
+	switch a.hopLines {
+	case 0:
+		return s.config.Proxies.client(addr, h.PeekAll("Forwarded"), cutForwarded)
+	case 1:
+		return s.config.Proxies.client(addr, a.hops[:], cutForwardedFor)
+	default:
+		return s.config.Proxies.client(addr, h.PeekAll("X-Forwarded-For"), cutForwardedFor)
 	}
-	return s.config.Proxies.client(addr, h.PeekAll("Forwarded"), forwardedHop)
 }

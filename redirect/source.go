@@ -208,11 +208,13 @@ func (s *Source) readParents(ctx context.Context) error {
 			s.builder.SetBrand(b)
 			return nil
 		}),
-		each(ctx, s, "domains", "domain_id, host, brand_id, home_url, fallback_url, not_found_url, vanity = 'signed', deleted",
+		each(ctx, s, "domains", "domain_id, host, brand_id, home_url, fallback_url, not_found_url, vanity = 'signed', "+
+			"apple_app_site_association, assetlinks, deleted",
 			func(scan scanner) error {
 				var d DomainRow
 				var signed uint8
-				if err := scan(&d.ID, &d.Host, &d.Brand, &d.Home, &d.Fallback, &d.NotFound, &signed, &d.Deleted); err != nil {
+				if err := scan(&d.ID, &d.Host, &d.Brand, &d.Home, &d.Fallback, &d.NotFound, &signed,
+					&d.AppleApps, &d.AssetLinks, &d.Deleted); err != nil {
 					return err
 				}
 				d.SignedSlugs = signed == 1

@@ -170,6 +170,11 @@ func TestChangesReachTheEdge(t *testing.T) {
 	w.refresh()
 	w.want("/own", "302 https://own.acme.example/?utm_source=tiktok&")
 
+	w.want("/.well-known/assetlinks.json", "404")
+	w.load("domains", "host,brand,assetlinks\ngo.acme.example,acme,\"[{\"\"relation\"\":[\"\"r\"\"],\"\"target\"\":{\"\"namespace\"\":\"\"web\"\"}}]\"\n")
+	w.refresh()
+	w.want("/.well-known/assetlinks.json", "200")
+
 	for _, target := range []control.Target{
 		{Brand: "acme", Link: "spring-two"}, {Brand: "acme", Campaign: "spring"}, {Influencer: "lena"},
 	} {

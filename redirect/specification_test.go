@@ -62,7 +62,7 @@ type specifiedLocation struct {
 	Prefix     string   // destination with its query and UTM values, ending in "?" or "&"
 	ClickParam string   // "click_id=" or as the campaign names it
 	Fragment   string   // "#…" or empty
-	Names      []string // decoded names of the parameters above: incoming ones with these names are ignored
+	Names      []string // decoded names of the parameters above: incoming ones that a shop may take for them are ignored
 }
 
 // specifyLocation builds the location of a link. destination must have passed CheckDestination; UTM values
@@ -70,6 +70,9 @@ type specifiedLocation struct {
 func specifyLocation(destination string, utm UTM, values templateValues, clickIDParam string) (specifiedLocation, error) {
 	base, fragment, hasFragment := strings.Cut(destination, "#")
 	base, query, _ := strings.Cut(base, "?")
+	if CheckClickIDParam(clickIDParam) != nil {
+		clickIDParam = defaultClickIDParam
+	}
 	stored := []struct{ name, template string }{
 		{"utm_source", utm.Source},
 		{"utm_medium", utm.Medium},

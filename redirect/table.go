@@ -46,6 +46,8 @@ type Domain struct {
 	Fallback    []byte
 	NotFound    []byte
 	SignedSlugs bool
+	AppleApps   []byte // files of app links, nil where the brand gave none
+	AssetLinks  []byte
 
 	hostBytes []byte            // Host, for clicks
 	keys      [KeySlots]CodeKey // of a slot without a usable key: one that signs nothing, so that checking takes as long

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -122,6 +123,21 @@ func TestImportCommand(t *testing.T) {
 	}
 	if got := c.carom("import", "clicks", good); got.code != exitUsage {
 		t.Errorf("an unknown kind: %+v", got)
+	}
+}
+
+// What a person should look at is printed beside the counts, of a long file the first of it.
+func TestImportCommandPrintsWarnings(t *testing.T) {
+	c := newControlled(t)
+	c.must("import", "brands", c.file("brands.csv", "brand,name,currency\nacme,Acme,EUR\n"))
+	campaigns := "campaign,brand,name,destination\n"
+	for i := range shownWarnings + 3 {
+		campaigns += fmt.Sprintf("c%d,acme,C,https://p\u0430ypal%d.example/\n", i, i)
+	}
+	got := c.carom("import", "campaigns", c.file("campaigns.csv", campaigns))
+	if got.code != exitDone || strings.Count(got.errOut, "warning: line ") != shownWarnings ||
+		!strings.Contains(got.errOut, "warning: line 2: destination names a host that mixes scripts") || !strings.HasSuffix(got.errOut, "\n3 more warnings\n") {
+		t.Errorf("import of look-alike hosts: %+v", got)
 	}
 }
 

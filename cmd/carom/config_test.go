@@ -47,6 +47,7 @@ batch_rows: 5000
 batch-age: 250ms
 compress: true
 trusted-proxies: [10.0.0.0/8, 192.0.2.1]
+proxy_protocol: true
 `
 	t.Setenv("CAROM_LISTEN", "127.0.0.1:1002")
 	t.Setenv("CAROM_BATCH_ROWS", "6000")
@@ -58,6 +59,7 @@ trusted-proxies: [10.0.0.0/8, 192.0.2.1]
 		"batch-age":       "250ms",
 		"compress":        true,
 		"trusted-proxies": []any{"10.0.0.0/8", "192.0.2.1"},
+		"proxy-protocol":  true,
 		"admin":           "127.0.0.1:9090", // default
 		"drain-timeout":   "30s",
 	} {
@@ -115,6 +117,7 @@ func TestConfigErrors(t *testing.T) {
 		{"node that does not exist", "serve", dsn + "node: 1024\n", []string{"1024", "1023"}},
 		{"required key missing", "serve", dsn, []string{"--node"}},
 		{"proxy that is no network", "serve", dsn + "node: 1\ntrusted-proxies: nowhere\n", []string{"nowhere", "10.0.0.0/8"}},
+		{"PROXY headers of nobody", "serve", dsn + "node: 1\nproxy_protocol: true\n", []string{"PROXY", "trusted proxies"}},
 		{"DSN that is none", "serve", "clickhouse: \"http://[\"\nnode: 1\n", []string{"ClickHouse DSN"}},
 		{"setting that asks something", "serve", dsn + "node: 1\nprint-config: true\n", []string{`unknown key "print-config"`}},
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strconv"
@@ -58,6 +59,7 @@ func (c *importCommand) Run(ctx context.Context, terminal *console) error {
 	}
 	fmt.Fprintf(terminal.Out, "%s: %d created, %d updated, %d unchanged, %d rejected\n",
 		c.Kind, result.Created, result.Updated, result.Unchanged, len(result.Rejected))
+	warn(terminal.Err, result.Warnings)
 	path := strings.TrimSuffix(c.File, ".csv") + ".rejects.csv"
 	if err := errors.Join(err, writeRejects(path, result.Rejected)); err != nil {
 		return err
@@ -66,6 +68,19 @@ func (c *importCommand) Run(ctx context.Context, terminal *console) error {
 		return fmt.Errorf("%d lines of %s rejected: see %s", n, c.File, path)
 	}
 	return nil
+}
+
+// shownWarnings is how many warnings of an import are printed.
+const shownWarnings = 20
+
+// warn prints what a person should look at in lines that were accepted.
+func warn(w io.Writer, warnings []control.Warning) {
+	for _, warning := range warnings[:min(len(warnings), shownWarnings)] {
+		fmt.Fprintf(w, "warning: line %d: %s %s\n", warning.Line, warning.Column, warning.Reason)
+	}
+	if more := len(warnings) - shownWarnings; more > 0 {
+		fmt.Fprintf(w, "%d more warnings\n", more)
+	}
 }
 
 // writeRejects writes why lines were refused, in place of what an earlier import of the file had to say.

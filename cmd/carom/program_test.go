@@ -15,7 +15,7 @@ import (
 // How long a command may take to do what it was told: far more than it needs, for machines that are busy.
 const (
 	startLimit = 60 * time.Second
-	stopLimit  = 45 * time.Second
+	stopLimit  = 120 * time.Second
 )
 
 // A program is a carom command in a process of its own.
@@ -29,7 +29,13 @@ type program struct {
 // spawn starts a command. What still runs at the end of the test is interrupted.
 func spawn(t *testing.T, args ...string) *program {
 	t.Helper()
-	p := &program{t: t, cmd: process(t, args...), ended: make(chan struct{})}
+	return launch(t, process(t, args...))
+}
+
+// launch is spawn for a process that was prepared otherwise.
+func launch(t *testing.T, cmd *exec.Cmd) *program {
+	t.Helper()
+	p := &program{t: t, cmd: cmd, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.errOut
 	// A process group of its own, as a shell would give it: Ctrl-C goes to the whole group.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -47,7 +53,7 @@ func spawn(t *testing.T, args ...string) *program {
 			p.interrupt()
 		}
 		if t.Failed() {
-			t.Logf("carom %s:\n%s%s", strings.Join(args, " "), p.out.String(), p.errOut.String())
+			t.Logf("carom %s:\n%s%s", strings.Join(cmd.Args[1:], " "), p.out.String(), p.errOut.String())
 		}
 	})
 	return p

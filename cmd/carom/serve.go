@@ -27,6 +27,7 @@ type serveCommand struct {
 	ClusterSecret string        `required:"" type:"existingfile" placeholder:"FILE" env:"CAROM_CLUSTER_SECRET" help:"File with the secret that opens the keys table."`
 	Node          uint16        `required:"" env:"CAROM_NODE" help:"Number of this node, 0 to 1023, unique in the cluster."`
 	Proxies       []string      `name:"trusted-proxies" placeholder:"CIDR,…" env:"CAROM_TRUSTED_PROXIES" help:"Networks whose X-Forwarded-For or Forwarded is believed (none)."`
+	ProxyProtocol bool          `env:"CAROM_PROXY_PROTOCOL" help:"Each connection of a trusted proxy begins with a PROXY protocol header, version 1 or 2, which says who is asking; other peers need none."`
 	GeoCountry    string        `placeholder:"FILE" env:"CAROM_GEO_COUNTRY" help:"Country database (mmdb)."`
 	GeoCity       string        `placeholder:"FILE" env:"CAROM_GEO_CITY" help:"City database (mmdb)."`
 	GeoASN        string        `name:"geo-asn" placeholder:"FILE" env:"CAROM_GEO_ASN" help:"Network operator database (mmdb)."`
@@ -35,6 +36,7 @@ type serveCommand struct {
 	BufferBytes   int           `default:"268435456" env:"CAROM_BUFFER_BYTES" help:"Memory for clicks that ClickHouse has not taken yet, without a spool."`
 	Spool         string        `placeholder:"DIR" env:"CAROM_SPOOL" help:"Directory that keeps clicks until ClickHouse has taken them, whatever dies; must outlive the node (none: memory)."`
 	SpoolBudget   int           `default:"8589934592" env:"CAROM_SPOOL_BUDGET" help:"Bytes of clicks in the spool; beyond them the newest is dropped and counted."`
+	SpoolSegment  int           `default:"4194304" env:"CAROM_SPOOL_SEGMENT" help:"Bytes of one file of the spool, a power of two from 65536: smaller ones take less disk in advance, at least three for each core."`
 	SyncInterval  time.Duration `default:"200ms" env:"CAROM_SYNC_INTERVAL" help:"A power loss loses at most so much of the spool; 0 writes each click to the disk before its answer."`
 	Compress      bool          `env:"CAROM_COMPRESS" help:"LZ4 towards ClickHouse: for links slower than a LAN."`
 	Linger        time.Duration `default:"1s" env:"CAROM_LINGER" help:"How long a stopping node goes on answering while /readyz fails and each answer closes its connection, so that balancers and clients go elsewhere."`
@@ -85,10 +87,12 @@ func (c *serveCommand) edgeConfig(log *slog.Logger) (edgeConfig, error) {
 	}
 	config := defaultEdge(c.ClickHouse, secret, log)
 	config.Redirect.Listen, config.Redirect.Node, config.Redirect.Proxies = c.Listen, c.Node, proxies
-	config.Redirect.Linger = c.Linger
+	config.Redirect.ProxyHeader, config.Redirect.Linger = c.ProxyProtocol, c.Linger
 	config.Ingest.Node, config.Ingest.BatchRows, config.Ingest.BatchAge = c.Node, c.BatchRows, c.BatchAge
 	config.Ingest.Compress, config.Ingest.Ring.BudgetBytes = c.Compress, c.BufferBytes
 	config.Ingest.Spool, config.Ingest.SpoolBytes = c.Spool, c.SpoolBudget
+	config.Ingest.Ring.SegmentBytes = c.SpoolSegment
+	config.Ingest.ConversionRing.SegmentBytes = min(config.Ingest.ConversionRing.SegmentBytes, c.SpoolSegment)
 	config.Ingest.Ring.SyncEvery, config.Ingest.ConversionRing.SyncEvery = c.SyncInterval, c.SyncInterval
 	config.Geo.Country, config.Geo.City, config.Geo.ASN = c.GeoCountry, c.GeoCity, c.GeoASN
 	return config, nil

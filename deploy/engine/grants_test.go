@@ -114,6 +114,19 @@ func TestAnalystNeedsNoDatabaseName(t *testing.T) {
 	}
 }
 
+// An analyst who comes before the schema finds an empty database, and the engine lives on.
+func TestAnalystBeforeSchema(t *testing.T) {
+	e := chtest.Start(t, chtest.Config(t))
+	for range 3 {
+		if err := chtest.Open(t, e.DSN(engine.Analyst)).Exec(t.Context(), "SELECT 1"); err != nil {
+			t.Fatal(err)
+		}
+		if got := httpQuery(t, e, "SELECT 1", engine.Analyst, e.Users().Analyst); got != http.StatusOK {
+			t.Fatalf("status %d", got)
+		}
+	}
+}
+
 func TestWhoGetsIn(t *testing.T) {
 	e := chtest.Start(t, chtest.Config(t))
 	if _, err := schema.Apply(t.Context(), schema.Files, e.DSN(engine.Admin), nil); err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 // readyPoll is how often a starting engine is asked; it needs 100 to 400 ms.
@@ -58,14 +59,36 @@ func (e *Engine) pingHTTP(ctx context.Context) error {
 }
 
 func (e *Engine) pingNative(ctx context.Context) error {
-	options, err := clickhouse.ParseDSN(e.dsn(Admin, "system"))
-	if err != nil {
-		return err
-	}
-	conn, err := clickhouse.Open(options)
+	conn, err := e.openAdmin()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	return conn.Ping(ctx)
+}
+
+// makeDefaultDatabase makes the database in which analysts land, where there is one, before the schema does: the engine
+// (26.7) aborts at a native login into a default database that does not exist.
+func (e *Engine) makeDefaultDatabase(ctx context.Context) error {
+	if len(e.cfg.Databases) != 1 {
+		return nil
+	}
+	conn, err := e.openAdmin()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+e.cfg.Databases[0]); err != nil {
+		return fmt.Errorf("make the database %s: %w", e.cfg.Databases[0], err)
+	}
+	return nil
+}
+
+// openAdmin connects in a database that exists from the beginning.
+func (e *Engine) openAdmin() (driver.Conn, error) {
+	options, err := clickhouse.ParseDSN(e.dsn(Admin, "system"))
+	if err != nil {
+		return nil, err
+	}
+	return clickhouse.Open(options)
 }

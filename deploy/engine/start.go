@@ -154,7 +154,11 @@ func spawn(ctx context.Context, cfg Config, owner *os.File) (*Engine, error) {
 
 	e := &Engine{cfg: cfg, cmd: cmd, input: input, done: make(chan struct{})}
 	go e.watch(output, owner)
-	if err := e.waitReady(ctx); err != nil {
+	err = e.waitReady(ctx)
+	if err == nil {
+		err = e.makeDefaultDatabase(ctx)
+	}
+	if err != nil {
 		e.kill()
 		return nil, err
 	}

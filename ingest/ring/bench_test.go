@@ -77,7 +77,7 @@ func benchmarkPush(b *testing.B, c Config, producers, bytes int) {
 // roomy reports whether every lane has a spare segment besides the active one.
 func (r *Ring) roomy() bool {
 	for i := range r.config.Lanes {
-		if s := r.lanes[i].spare.Load(); s == nil || s == r.lanes[i].active.Load() {
+		if r.lanes[i].spares() == 0 {
 			return false
 		}
 	}

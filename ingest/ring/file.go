@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -26,11 +27,26 @@ type file struct {
 	synced [syncGrace]uint64 // syncer only: bytes reserved at the last syncs, the oldest first
 }
 
-// unfinishedSuffix marks a file that is not yet a segment.
-const unfinishedSuffix = ".tmp"
+// What file names end in.
+const (
+	segmentSuffix    = ".seg"
+	unfinishedSuffix = ".tmp"     // not yet a segment
+	damagedSuffix    = ".damaged" // kept aside
+)
+
+// filesEnding lists the files of a directory whose names end so, by name.
+func filesEnding(dir, suffix string) (paths []string, err error) {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), suffix) {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	return paths, err
+}
 
 func segmentPath(dir string, lane int, number uint32) string {
-	return filepath.Join(dir, fmt.Sprintf("%d-%08d.seg", lane, number))
+	return filepath.Join(dir, fmt.Sprintf("%d-%08d"+segmentSuffix, lane, number))
 }
 
 // createFile makes a segment file whose every block exists, so that a full disk is an error here and never a SIGBUS in
@@ -136,7 +152,7 @@ func (f *file) remove() error {
 		f.mapped = nil
 	}
 	if f.damaged {
-		return errors.Join(err, os.Rename(f.path, f.path+".damaged"))
+		return errors.Join(err, os.Rename(f.path, f.path+damagedSuffix))
 	}
 	return errors.Join(err, os.Remove(f.path))
 }
@@ -156,11 +172,11 @@ func (f *file) flush(from, to uint64) error {
 	return unix.Msync(f.mapped[from:min(to, uint64(len(f.mapped)))], unix.MS_SYNC)
 }
 
-// syncGrace is for how many intervals what was reserved is synced again, for the producer that was stopped between
-// reserving and committing.
-const syncGrace = 5
+// syncGrace is for how many syncs, two in an interval, what was reserved is synced again, for the producer that was stopped
+// between reserving and committing.
+const syncGrace = 10
 
-// dirty returns the bytes of the file that may not be on the disk. The syncer calls it once an interval. Pages behind the
+// dirty returns the bytes of the file that may not be on the disk. The syncer calls it each time. Pages behind the
 // tail are left alone: they would have to be populated again.
 func (f *file) dirty() (from, to uint64, ok bool) {
 	tail := f.tail.Load()

@@ -43,6 +43,15 @@ type prepared struct {
 // retryMake is how long the keeper waits after a failure, for a disk that is full or gone.
 const retryMake = 100 * time.Millisecond
 
+// LockFile is the file of a directory that Lock locks.
+const LockFile = "lock"
+
+// refusedFile holds the counters of refusals.
+const refusedFile = "refused"
+
+// lockPatience is the longest pause between two attempts to take a lock.
+const lockPatience = 64 * time.Millisecond
+
 // counterLine is what one lane takes of the counter file.
 const counterLine = 64
 
@@ -55,11 +64,16 @@ func Lock(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, LockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	for wait := time.Millisecond; errors.Is(err, unix.EWOULDBLOCK) && wait < lockPatience; wait *= 2 {
+		time.Sleep(wait) // perhaps somebody only looks, see InUse
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if err != nil {
 		_ = f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("%w: %s; end that process or choose another directory", ErrInUse, dir)
@@ -78,7 +92,7 @@ func newFiles(c Config) (*files, error) {
 		config: c, lock: lock, wanted: map[int]uint32{}, ready: map[int]*prepared{}, inUse: map[*file]bool{},
 		wake: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
-	if fs.counters, err = mapCounters(filepath.Join(c.Dir, "refused")); err != nil {
+	if fs.counters, err = mapCounters(filepath.Join(c.Dir, refusedFile)); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return fs, nil
@@ -167,6 +181,9 @@ func (fs *files) give(x extent) {
 	}
 }
 
+// shrink has nothing to do: the keeper removes files that are not needed.
+func (fs *files) shrink(time.Time) {}
+
 func (fs *files) err() error {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -196,13 +213,19 @@ func (fs *files) keep() {
 }
 
 // work makes the files that are wanted, of released ones where there are any, and removes the released ones that are
-// not needed again.
+// not needed again: also where none could be made, as the disk may be full of them.
 func (fs *files) work() error {
+	var err error
 	for lane := range fs.config.Lanes {
-		if err := fs.prepare(lane); err != nil {
-			return err
+		if err = fs.prepare(lane); err != nil {
+			break
 		}
 	}
+	return errors.Join(err, fs.discard())
+}
+
+// discard removes what is not needed again of the released files.
+func (fs *files) discard() error {
 	for {
 		fs.mu.Lock()
 		var f *file
@@ -245,8 +268,10 @@ func (fs *files) prepare(lane int) error {
 	made := 0
 	if f != nil {
 		err = f.recycle(fs.config.Dir, fs.header(lane, number))
-	} else if f, err = createFile(fs.config.Dir, fs.header(lane, number)); err == nil {
-		made = 1
+	} else if err = fs.leavesRoom(); err == nil {
+		if f, err = createFile(fs.config.Dir, fs.header(lane, number)); err == nil {
+			made = 1
+		}
 	}
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -264,9 +289,22 @@ func (fs *files) prepare(lane int) error {
 	return nil
 }
 
-// syncAll is the syncer.
+// leavesRoom fails with ENOSPC where another segment would take of the disk what is to be kept free.
+func (fs *files) leavesRoom() error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(fs.config.Dir, &st); err != nil {
+		return fmt.Errorf("room on the disk of %s: %w", fs.config.Dir, err)
+	}
+	if free, need := st.Bavail*uint64(st.Bsize), uint64(fs.config.SegmentBytes+fs.config.KeepFree); free < need {
+		return fmt.Errorf("make a segment in %s: %w: %d bytes are free and %d are needed, %d of them for what is being sent",
+			fs.config.Dir, unix.ENOSPC, free, need, fs.config.KeepFree)
+	}
+	return nil
+}
+
+// syncAll is the syncer. Twice in an interval, so that a sync that begins late and takes its time ends within it.
 func (fs *files) syncAll() {
-	tick := time.NewTicker(fs.config.SyncEvery)
+	tick := time.NewTicker(max(fs.config.SyncEvery/2, 1))
 	defer tick.Stop()
 	for {
 		select {

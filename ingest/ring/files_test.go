@@ -13,7 +13,6 @@ import (
 	"time"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 )
 
@@ -186,59 +185,6 @@ func TestSyncBeforeAnswering(t *testing.T) {
 			r.Read(100, func([]byte) {})
 			r.Release(r.Mark(nil))
 		}
-	}
-}
-
-// A full disk is an error, not a signal; the ring lives on what it has and heals when there is room.
-func TestDiskFull(t *testing.T) {
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
-		t.Skipf("a small tmpfs cannot be mounted here: %v", err)
-	}
-	defer func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	}()
-	ballast := filepath.Join(dir, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 3<<20), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c := spooled(filepath.Join(dir, "ring"), 1)
-	c.BudgetBytes = 64 << 20
-	r, _ := open(t, c, nil)
-	defer closed(t, r)
-	pushes, ok := 0, 0
-	waitFor(t, "the disk to be full", func() bool {
-		for range 100 {
-			pushes++
-			if push(r, 0, make([]byte, 4000)) {
-				ok++
-			}
-			r.Refill()
-		}
-		return r.Stats().Err != nil
-	})
-	if st := r.Stats(); !errors.Is(st.Err, unix.ENOSPC) || st.Waiting != uint64(ok) || st.Full != uint64(pushes-ok) || ok == 0 {
-		t.Errorf("%d of %d pushed: %+v", ok, pushes, st)
-	}
-	if all, lost := readAll(r); len(all) != ok || lost != 0 {
-		t.Errorf("read %d, lost %d of %d", len(all), lost, ok)
-	}
-	if err := os.Remove(ballast); err != nil {
-		t.Fatal(err)
-	}
-	waitFor(t, "the ring to heal", func() bool {
-		r.Refill()
-		return r.Stats().Err == nil && push(r, 0, []byte("again"))
-	})
-	c.Dir = filepath.Join(dir, "other")
-	if err := os.WriteFile(ballast, make([]byte, 1<<20), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c.SegmentBytes, c.BudgetBytes = 8<<20, 64<<20
-	if _, _, err := Open(c, nil, nil); !errors.Is(err, unix.ENOSPC) {
-		t.Errorf("Open on a disk that is too small: %v, want ENOSPC", err)
 	}
 }
 

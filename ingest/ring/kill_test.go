@@ -5,12 +5,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"carom/ingest/faults"
 )
 
 // killDir tells a child of this test binary to push into a ring there until it is killed.
@@ -60,13 +61,7 @@ func pushUntilKilled(dir string) {
 
 // kill -9 at a random moment: each record whose push returned is recovered once.
 func TestKill(t *testing.T) {
-	rounds := 10
-	if testing.Short() {
-		rounds = 3
-	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0))
+	rounds, random := faults.Rounds(10, 200), faults.Random(t)
 	total := 0
 	for range rounds {
 		dir := t.TempDir()

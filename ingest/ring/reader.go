@@ -1,6 +1,9 @@
 package ring
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Read calls f with up to limit committed payloads, taking lanes in turn, and returns how many there were. A payload stays
 // valid until the segment is released. lost counts records whose checksum did not hold: they are skipped.
@@ -70,6 +73,15 @@ type Position struct {
 // Positions are one place for each lane, in order.
 type Positions []Position
 
+// start is where reading of a segment begins; stored is one that lies before it.
+func (p Positions) start(lane int, number uint32) (at Position, stored bool) {
+	at = Position{Segment: number}
+	if lane < len(p) && p[lane].Segment >= number {
+		at = p[lane]
+	}
+	return at, at.Segment > number
+}
+
 // A Mark is a place in every lane: what had been read when it was taken.
 type Mark []place
 
@@ -113,17 +125,31 @@ func (r *Ring) Release(m Mark) {
 	r.Refill()
 }
 
-// Refill puts a spare segment into each lane that has none, as far as the budget goes. The reader calls it often enough
-// that producers find one: Read and Release do.
+// mostSpares is how many spares a lane has. The reader may be kept from a core for tens of milliseconds while producers use
+// all of them: that is the time in which a lane of 4 MiB segments at 100 000 records a second fills a few.
+const mostSpares = 4
+
+// spares is how many segments each lane keeps ready: all lanes together a quarter of the budget, so that little of it
+// lies idle in one lane while another refuses.
+func (c Config) spares() int {
+	return min(max(c.BudgetBytes/(4*c.Lanes*c.SegmentBytes), 1), mostSpares)
+}
+
+// Refill gives each lane the spares it lacks, in turn, as far as the budget goes. The reader calls it often enough that
+// producers find one: Read and Release do.
 func (r *Ring) Refill() {
-	for i := range r.config.Lanes {
-		l := &r.lanes[i]
-		// A producer that made the spare active clears it a moment later; do not wait for one that sleeps in between.
-		if spare := l.spare.Load(); spare != nil && spare != l.active.Load() {
-			continue
-		}
-		if x, ok := r.take(l); ok {
-			l.spare.Store(r.segment(l, x))
+	r.store.shrink(time.Now())
+	for want := 1; want <= r.config.spares(); want++ {
+		for i := range r.config.Lanes {
+			l := &r.lanes[i]
+			if l.spares() >= want {
+				continue
+			}
+			if x, ok := r.take(l); ok {
+				s := r.segment(l, x)
+				l.newest.next.Store(s)
+				l.newest = s
+			}
 		}
 	}
 }
@@ -141,8 +167,12 @@ func (r *Ring) Stats() (st Stats) {
 	for i := range r.lanes {
 		l := &r.lanes[i]
 		st.Full += l.full.Load()
+		active := l.active.Load() // nil in a lane that only holds what was recovered
 		for s := l.oldest; s != nil; s = s.next.Load() {
 			st.Bytes += uint64(len(s.buf))
+			if s == active {
+				break
+			}
 		}
 		for s := l.reading; s != nil; s = s.next.Load() {
 			st.Waiting += uint64(s.reserved() - s.readIndex)

@@ -70,18 +70,14 @@ func (r *Ring) recover(fs *files, from Positions, each func([]byte)) (found Reco
 		lanes = max(lanes, m.lane+1)
 	}
 	r.lanes = make([]lane, lanes)
-	last := make([]*segment, lanes)
 	for i, p := range from {
 		r.lanes[i].made = p.Segment + 1
 	}
 	for _, m := range all {
 		l := &r.lanes[m.lane]
 		l.made = max(l.made, m.number+1)
-		at := Position{Segment: m.number}
-		if m.lane < len(from) && from[m.lane].Segment >= m.number {
-			at = from[m.lane]
-		}
-		if at.Segment > m.number {
+		at, stored := from.start(m.lane, m.number)
+		if stored {
 			if err := m.file.remove(); err != nil { // it was read and stored
 				return found, err
 			}
@@ -95,25 +91,25 @@ func (r *Ring) recover(fs *files, from Positions, each func([]byte)) (found Reco
 			continue
 		}
 		fs.count++
-		if last[m.lane] == nil {
+		if l.newest == nil {
 			l.oldest, l.reading = s, s
 		} else {
-			last[m.lane].next.Store(s)
+			l.newest.next.Store(s)
 		}
-		last[m.lane] = s
+		l.newest = s
 	}
 	return found, nil
 }
 
 // remains lists the segment files of the directory by lane and number.
 func (r *Ring) remains() ([]remains, error) {
-	paths, err := filepath.Glob(filepath.Join(r.config.Dir, "*.seg"))
+	paths, err := filesEnding(r.config.Dir, segmentSuffix)
 	if err != nil {
-		return nil, fmt.Errorf("directory %s: %w", r.config.Dir, err)
+		return nil, err
 	}
-	unfinished, err := filepath.Glob(filepath.Join(r.config.Dir, "*"+unfinishedSuffix))
+	unfinished, err := filesEnding(r.config.Dir, unfinishedSuffix)
 	if err != nil {
-		return nil, fmt.Errorf("directory %s: %w", r.config.Dir, err)
+		return nil, err
 	}
 	for _, path := range unfinished {
 		if err := os.Remove(path); err != nil {
@@ -122,24 +118,35 @@ func (r *Ring) remains() ([]remains, error) {
 	}
 	var all []remains
 	for _, path := range paths {
-		var m remains
-		if n, _ := fmt.Sscanf(filepath.Base(path), "%d-%d.seg", &m.lane, &m.number); n != 2 || m.lane < 0 || m.lane >= maxLanes {
+		lane, number, ok := placeOf(path)
+		if !ok {
 			continue // not ours
 		}
+		m := remains{header: header{lane: lane, number: number}}
 		if m.file, err = openFile(path); err != nil {
 			return nil, err
 		}
-		// A file that was being used again when the process died has its old name and perhaps its new header: the
-		// header, which has a checksum, says what its records are.
-		if h, ok := parseHeader(m.file.mapped); ok && h.identity == r.config.Identity && h.lane < maxLanes {
-			m.header, m.whole = h, h.length == uint64(len(m.file.mapped))
-		}
+		m.identify(r.config.Identity)
 		all = append(all, m)
 	}
 	slices.SortFunc(all, func(a, b remains) int {
 		return cmp.Or(cmp.Compare(a.lane, b.lane), cmp.Compare(a.number, b.number))
 	})
 	return all, nil
+}
+
+// placeOf is what the name of a segment file says of it.
+func placeOf(path string) (lane int, number uint32, ok bool) {
+	n, _ := fmt.Sscanf(filepath.Base(path), "%d-%d"+segmentSuffix, &lane, &number)
+	return lane, number, n == 2 && lane >= 0 && lane < maxLanes
+}
+
+// identify corrects the file's name by its header. A file that was being used again when the process died has its old
+// name and perhaps its new header: the header, which has a checksum, says what its records are.
+func (m *remains) identify(identity uint64) {
+	if h, ok := parseHeader(m.file.mapped); ok && h.identity == identity && h.lane < maxLanes {
+		m.header, m.whole = h, h.length == uint64(len(m.file.mapped))
+	}
 }
 
 // recovered makes a segment that reads what the file holds from a position on, or nil when that is nothing.

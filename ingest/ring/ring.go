@@ -3,8 +3,8 @@
 //
 // A ring has lanes, so that producers on different cores seldom meet; a lane is a chain of segments. A
 // producer reserves room with one atomic add on the active segment and commits the record with one atomic store; when
-// a segment is full it swaps in the spare that the reader's side keeps ready. Nobody waits: without a spare the
-// record is refused and counted.
+// a segment is full it goes on to the spare behind it, one of several that the reader's side keeps ready. Nobody
+// waits: without a spare the record is refused and counted.
 //
 // Positions live in Go memory, records in plain bytes, so the bytes can be a mapped file. A producer that slept while
 // its segment was read and freed still holds the old *segment, whose tail stays full for ever: it cannot
@@ -28,6 +28,7 @@ type Config struct {
 
 	Dir       string        // of the segment files, made when missing; "" = in memory
 	Identity  uint64        // of the spool: seeds the checksums, so that another spool's records are not taken for ours
+	KeepFree  int           // bytes of the disk that segments leave to others, such as what is being sent
 	SyncEvery time.Duration // a power loss loses at most so much; 0 = Commit waits for the disk. Killing the process loses nothing
 }
 
@@ -62,13 +63,17 @@ func (c Config) validate() error {
 	if least := 3 * c.Lanes * c.SegmentBytes; c.BudgetBytes < least {
 		return fmt.Errorf("%w: budget of %d bytes, three segments a lane need %d", ErrConfig, c.BudgetBytes, least)
 	}
+	if c.KeepFree < 0 {
+		return fmt.Errorf("%w: keep %d bytes free, zero or more is possible", ErrConfig, c.KeepFree)
+	}
 	if c.SyncEvery < 0 {
 		return fmt.Errorf("%w: sync every %v, zero or more is possible", ErrConfig, c.SyncEvery)
 	}
 	return nil
 }
 
-// New makes a ring in memory. It allocates two segments a lane; more come as they are needed, up to the budget.
+// New makes a ring in memory. It allocates a lane's first segment and its spares; more come as they are needed, up to the
+// budget.
 func New(c Config) (*Ring, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -78,7 +83,7 @@ func New(c Config) (*Ring, error) {
 	return r, nil
 }
 
-// begin gives each lane its first segment and its spare. A lane for which the budget leaves none, because of what was
+// begin gives each lane its first segment and its spares. A lane for which the budget leaves none, because of what was
 // recovered, refuses until something is released.
 func (r *Ring) begin() {
 	for i := range r.lanes {
@@ -92,15 +97,12 @@ func (r *Ring) begin() {
 			s.tail.Store(tailClosed)
 		}
 		l.active.Store(s)
-		if l.oldest == nil {
+		if l.newest == nil {
 			l.reading, l.oldest = s, s
-			continue
+		} else {
+			l.newest.next.Store(s)
 		}
-		last := l.oldest
-		for last.next.Load() != nil {
-			last = last.next.Load()
-		}
-		last.next.Store(s)
+		l.newest = s
 	}
 	r.Refill()
 }

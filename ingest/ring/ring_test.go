@@ -91,6 +91,31 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+// While the reader gets no turn, a lane takes what its active segment and its spares hold; the budget says how many those are.
+func TestSpares(t *testing.T) {
+	for _, test := range []struct{ lanes, segments, spares int }{
+		{lanes: 1, segments: 3, spares: 1},
+		{lanes: 1, segments: 8, spares: 2},
+		{lanes: 1, segments: 64, spares: 4},
+		{lanes: 4, segments: 64, spares: 4},
+		{lanes: 4, segments: 12, spares: 1},
+	} {
+		r := small(t, test.lanes, test.segments)
+		payload := make([]byte, 1000)
+		perSegment := 64 << 10 / int(recordSize(len(payload)))
+		pushed := 0
+		for push(r, 0, payload) {
+			pushed++
+		}
+		if want := (1 + test.spares) * perSegment; pushed != want {
+			t.Errorf("%+v: %d records without a refill, want %d", test, pushed, want)
+		}
+		if st := r.Stats(); st.Bytes != uint64(test.spares+test.lanes)*64<<10 {
+			t.Errorf("%+v: %d bytes hold records or will hold the next", test, st.Bytes)
+		}
+	}
+}
+
 // A reserved slot holds back its lane until it is committed: nothing is read half-written or skipped.
 func TestUncommittedHoldsTheLane(t *testing.T) {
 	r := small(t, 1, 3)

@@ -5,13 +5,13 @@ import "sync/atomic"
 // lane is one chain of segments.
 type lane struct {
 	active atomic.Pointer[segment] // producers append here; swapped by the producer that finds it full
-	spare  atomic.Pointer[segment] // set by the reader when nil; cleared by the producer that made it active
 	full   *atomic.Uint64          // records refused for want of a spare; producers add; in the spool where there is one
-	_      [104]byte               // lanes are two cache lines apart: neighbours' counters never bounce
+	_      [112]byte               // lanes are two cache lines apart: neighbours' counters never bounce
 
 	index   int      // of the lane in its ring
 	reading *segment // reader only: holds the next record
 	oldest  *segment // reader only: first segment not released
+	newest  *segment // reader only: the last spare, or the active segment where there is none
 	made    uint32   // reader only: the number of the next segment
 }
 
@@ -21,7 +21,7 @@ type segment struct {
 	// that does not fit knows, from the count it saw, how many records the segment holds.
 	tail    atomic.Uint64
 	records atomic.Uint32           // how many the segment holds, set by the producer that closed it
-	next    atomic.Pointer[segment] // set by the producer that replaced this segment
+	next    atomic.Pointer[segment] // set once, by the reader, as a spare for when this one is full
 	_       [40]byte
 
 	buf    []byte // never changes, so that a late producer may ask its length
@@ -77,18 +77,20 @@ func (s *segment) reserved() uint32 {
 	return uint32(tail >> tailBytes)
 }
 
-// advance replaces the full segment s by the spare, unless another producer has. It reports false without a spare.
+// advance replaces the full segment s by the spare behind it, unless another producer has. It reports false without a spare.
 func (l *lane) advance(s *segment) bool {
-	if l.active.Load() != s {
-		return true
+	next := s.next.Load()
+	if next == nil {
+		return false
 	}
-	next := l.spare.Load()
-	if next == nil || next == s {
-		return l.active.Load() != s
-	}
-	if l.active.CompareAndSwap(s, next) {
-		s.next.Store(next)
-		l.spare.CompareAndSwap(next, nil)
-	}
+	l.active.CompareAndSwap(s, next)
 	return true
+}
+
+// spares counts the segments behind the active one.
+func (l *lane) spares() (n int) {
+	for s := l.active.Load().next.Load(); s != nil; s = s.next.Load() {
+		n++
+	}
+	return n
 }

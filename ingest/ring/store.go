@@ -2,6 +2,7 @@ package ring
 
 import (
 	"sync/atomic"
+	"time"
 
 	"carom/ingest/huge"
 )
@@ -19,6 +20,8 @@ type store interface {
 	take(lane int, number uint32) (extent, bool)
 	// give takes back what will never be read again.
 	give(extent)
+	// shrink is called now and then, for memory that is not needed any more.
+	shrink(now time.Time)
 	// refusals is where the lane counts the records it refused.
 	refusals(lane int) *atomic.Uint64
 	// err says why take fails for another reason than the budget, or nil.
@@ -31,14 +34,21 @@ type store interface {
 // so nobody writes to bytes that were given back.
 type memory struct {
 	config Config
-	free   [][]byte // buffers of released segments, zeroed
-	made   int      // buffers that exist
+	free   [][]byte  // buffers of released segments, zeroed
+	made   int       // buffers that exist
+	unused int       // fewest free buffers since turn
+	turn   time.Time // when unused begins to count
 }
+
+// keepUnused is how long a buffer lies unused before its memory goes back to the system: the next slow spell of ClickHouse
+// finds it, and new memory costs a redirect far more than used memory, above all on a virtual machine.
+const keepUnused = 5 * time.Minute
 
 func (m *memory) take(int, uint32) (extent, bool) {
 	if n := len(m.free); n > 0 {
 		b := m.free[n-1]
 		m.free = m.free[:n-1]
+		m.unused = min(m.unused, n-1)
 		return extent{buf: b}, true
 	}
 	if (m.made+1)*m.config.SegmentBytes > m.config.BudgetBytes {
@@ -49,13 +59,21 @@ func (m *memory) take(int, uint32) (extent, bool) {
 }
 
 func (m *memory) give(x extent) {
-	if len(m.free) >= 2*m.config.Lanes { // after a long outage, memory goes back
-		huge.Free(x.buf)
-		m.made--
-		return
-	}
 	clear(x.buf)
 	m.free = append(m.free, x.buf)
+}
+
+// shrink gives back the memory of buffers that nobody needed for keepUnused.
+func (m *memory) shrink(now time.Time) {
+	if now.Sub(m.turn) < keepUnused {
+		return
+	}
+	for range m.unused {
+		huge.Free(m.free[0])
+		m.free = m.free[1:]
+		m.made--
+	}
+	m.unused, m.turn = len(m.free), now
 }
 
 func (m *memory) refusals(int) *atomic.Uint64 { return new(atomic.Uint64) }
