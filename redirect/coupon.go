@@ -59,9 +59,8 @@ func (b *Builder) adoptOrphans() {
 	if len(b.orphans) == 0 {
 		return
 	}
-	for number := range b.links.Len() {
-		l := link(b.links.At(number))
-		if len(l) > 0 && len(l.texts().coupon) > 0 && b.orphans[b.couponHash(l)] {
+	for number, l := range b.links.All() {
+		if len(link(l).texts().coupon) > 0 && b.orphans[b.couponHash(l)] {
 			b.addCoupon(number)
 		}
 	}

@@ -116,10 +116,13 @@ type quiet struct{}
 func (quiet) Printf(string, ...any) {}
 
 // SetTable replaces the table and notes that it is complete as of now.
-func (s *Server) SetTable(t *Table) {
+func (s *Server) SetTable(t *Table) { s.setTable(t, time.Now()) }
+
+// setTable replaces the table and notes when it was complete.
+func (s *Server) setTable(t *Table, complete time.Time) {
 	s.visitors.set(t.visitors)
 	s.table.Store(t)
-	s.Fresh()
+	s.fresh.Store(complete.UnixNano())
 }
 
 // Fresh notes that the table in use is complete as of now.

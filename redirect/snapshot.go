@@ -58,7 +58,6 @@ const (
 	snapshotHeader  = 48
 	snapshotVersion = 1
 	blockHeader     = 16
-	maxBlock        = 1 << 30 // what is longer is a damaged length
 )
 
 var snapshotMagic = [8]byte{'c', 'a', 'r', 'o', 'm', 't', 'a', 'b'}
@@ -188,13 +187,14 @@ func readSnapshot(r io.Reader, sealer *Sealer) (b *Builder, head snapshotHead, s
 	if seen, err = b.readDescription(r, head, sealer); err != nil {
 		return nil, head, nil, err
 	}
-	if err := b.readBlocks(r); err != nil {
+	slugs, err := b.readBlocks(r)
+	if err != nil {
 		return nil, head, nil, err
 	}
 	if uint64(b.table.known) != head.known {
 		return nil, head, nil, fmt.Errorf("%w: %d links of %d", errSnapshot, b.table.known, head.known)
 	}
-	b.indexAll()
+	b.indexAll(slugs)
 	return b, head, seen, nil
 }
 
@@ -236,17 +236,26 @@ func (b *Builder) readDescription(r io.Reader, head snapshotHead, sealer *Sealer
 	return d.Seen, nil
 }
 
-// readBlocks reads groups, creators and links, in this order, up to the last block.
-func (b *Builder) readBlocks(r io.Reader) error {
+// readBlocks reads groups, creators and links, in this order, up to the last block, and counts the links with a slug.
+func (b *Builder) readBlocks(r io.Reader) (slugs int, err error) {
+	loadLink := func(number uint32, item []byte) error {
+		if err := b.loadLink(number, item); err != nil {
+			return err
+		}
+		if l := link(item); !l.gone() && l[0]&flagSlug != 0 {
+			slugs++
+		}
+		return nil
+	}
 	sums, last := xxhash.New(), uint32(blockGroups)
 	for {
 		header := make([]byte, blockHeader)
 		if _, err := io.ReadFull(r, header); err != nil {
-			return fmt.Errorf("%w: %w", errSnapshot, err)
+			return 0, fmt.Errorf("%w: %w", errSnapshot, err)
 		}
 		kind, size := binary.LittleEndian.Uint32(header), binary.LittleEndian.Uint32(header[4:])
-		if kind < last || kind > blockEnd || size == 0 || size > maxBlock {
-			return fmt.Errorf("%w: a block of kind %d with %d bytes", errSnapshot, kind, size)
+		if kind < last || kind > blockEnd || size == 0 || size > pages.MaxBlock {
+			return 0, fmt.Errorf("%w: a block of kind %d with %d bytes", errSnapshot, kind, size)
 		}
 		last = kind
 		fill := func(block []byte) error {
@@ -258,29 +267,28 @@ func (b *Builder) readBlocks(r io.Reader) error {
 			}
 			return nil
 		}
-		var err error
 		switch kind {
 		case blockGroups:
 			err = b.groups.Load(int(size), fill, b.loadGroup)
 		case blockCreators:
 			err = b.creators.Load(int(size), fill, loadCreator)
 		case blockLinks:
-			err = b.links.Load(int(size), fill, b.loadLink)
+			err = b.links.Load(int(size), fill, loadLink)
 		default:
 			end := make([]byte, 8)
 			if size != 8 {
-				return fmt.Errorf("%w: its end has %d bytes", errSnapshot, size)
+				return 0, fmt.Errorf("%w: its end has %d bytes", errSnapshot, size)
 			}
 			if err := fill(end); err != nil {
-				return err
+				return 0, err
 			}
 			if binary.LittleEndian.Uint64(end) != sums.Sum64() {
-				return fmt.Errorf("%w: blocks are missing or of another snapshot", errSnapshot)
+				return 0, fmt.Errorf("%w: blocks are missing or of another snapshot", errSnapshot)
 			}
-			return nil
+			return slugs, nil
 		}
 		if err != nil {
-			return fmt.Errorf("%w: %w", errSnapshot, err)
+			return 0, fmt.Errorf("%w: %w", errSnapshot, err)
 		}
 		_, _ = sums.Write(header[8:]) // never fails
 	}
@@ -314,27 +322,17 @@ func (b *Builder) loadLink(number uint32, item []byte) error {
 	return nil
 }
 
-// indexAll finds slugs and coupons of links that were loaded. From the newest link to the oldest: so each coupon is added once.
-func (b *Builder) indexAll() {
-	slugs := 0
-	for number := range b.links.Len() {
-		if l := link(b.links.At(number)); !l.gone() && l[0]&flagSlug != 0 {
-			slugs++
+// indexAll finds slugs, of which there are so many, and coupons of links that were loaded.
+func (b *Builder) indexAll(slugs int) {
+	b.slugs.Fill(slugs, func(yield func(uint64, uint32) bool) {
+		for number, l := range b.links.All() { // the newest link first: so each coupon is added once
+			x := link(l).texts()
+			if len(x.coupon) > 0 {
+				b.addCoupon(number)
+			}
+			if len(x.slug) > 0 && !yield(b.slugHash(l), number) {
+				return
+			}
 		}
-	}
-	b.slugs.Grow(slugs)
-	for number := b.links.Len(); number > 0; {
-		number--
-		l := link(b.links.At(number))
-		if len(l) == 0 {
-			continue
-		}
-		x := l.texts()
-		if len(x.slug) > 0 {
-			b.slugs.Add(b.slugHash(l), number)
-		}
-		if len(x.coupon) > 0 {
-			b.addCoupon(number)
-		}
-	}
+	})
 }

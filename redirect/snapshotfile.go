@@ -24,7 +24,7 @@ func (s *snapshot) save(path string, sealer *Sealer, now time.Time) (size int64,
 	if err := s.mayReplace(path); err != nil {
 		return 0, fmt.Errorf("write snapshot %s: %w", path, err)
 	}
-	temporary := path + ".tmp"
+	temporary := path + ".new"
 	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return 0, fmt.Errorf("write snapshot: %w", err)

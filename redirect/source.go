@@ -10,6 +10,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"carom/ingest"
 )
@@ -19,21 +20,26 @@ type SourceConfig struct {
 	ClickHouse string        // DSN clickhouse://user:pass@host:9000/carom, several hosts allowed
 	Poll       time.Duration // how often changes are looked for: what a change waits before it is live
 	Timeout    time.Duration // for one look
+
+	Snapshot      string        // file from which the node starts while ClickHouse does not answer; empty: none is kept
+	SnapshotEvery time.Duration // a changed table is written at most so often
+	SnapshotAge   time.Duration // and an unchanged one when the file is so old
 }
 
 // DefaultSource makes a change live in about a second.
 func DefaultSource() SourceConfig {
-	return SourceConfig{Poll: 500 * time.Millisecond, Timeout: 2 * time.Minute}
+	return SourceConfig{Poll: 500 * time.Millisecond, Timeout: 2 * time.Minute, SnapshotEvery: time.Minute, SnapshotAge: time.Hour}
 }
 
 // A Source keeps a server's table equal to the reference tables in ClickHouse: all of them at first, then what has a higher
-// version than it has seen. While ClickHouse does not answer the server keeps the table it has.
+// version than it has seen. While ClickHouse does not answer the server keeps the table it has, or starts from the snapshot.
 type Source struct {
 	config  SourceConfig
 	conn    driver.Conn
 	sealer  *Sealer
 	server  *Server
 	log     *slog.Logger
+	keeper  *keeper
 	builder *Builder
 	seen    map[string]uint64 // by table: highest version applied
 	refused map[uint32]bool   // links that could not be built, so that each is logged once
@@ -43,7 +49,7 @@ type Source struct {
 }
 
 // NewSource prepares a source; it does not connect yet.
-func NewSource(c SourceConfig, sealer *Sealer, server *Server, log *slog.Logger) (*Source, error) {
+func NewSource(c SourceConfig, sealer *Sealer, server *Server, reg prometheus.Registerer, log *slog.Logger) (*Source, error) {
 	options, err := clickhouse.ParseDSN(c.ClickHouse)
 	if err != nil {
 		return nil, fmt.Errorf("ClickHouse DSN: %w", err)
@@ -56,12 +62,12 @@ func NewSource(c SourceConfig, sealer *Sealer, server *Server, log *slog.Logger)
 		return nil, fmt.Errorf("ClickHouse DSN: %w", err)
 	}
 	return &Source{
-		config: c, conn: conn, sealer: sealer, server: server, log: log,
+		config: c, conn: conn, sealer: sealer, server: server, log: log, keeper: newKeeper(c, sealer, reg, log),
 		builder: NewBuilder(), seen: map[string]uint64{}, refused: map[uint32]bool{}, done: make(chan struct{}),
 	}, nil
 }
 
-// Start loads the table in the background and then follows changes.
+// Start loads the table in the background, from the snapshot first, and then follows changes.
 func (s *Source) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
@@ -77,11 +83,14 @@ func (s *Source) Stop() error {
 
 func (s *Source) run(ctx context.Context) {
 	defer close(s.done)
+	s.Restore()
+	defer s.keeper.wait()
 	tick := time.NewTicker(s.config.Poll)
 	defer tick.Stop()
 	failures := 0
 	for {
 		err := s.Refresh(ctx)
+		s.keeper.write(time.Now())
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -101,6 +110,24 @@ func (s *Source) run(ctx context.Context) {
 	}
 }
 
+// Restore gives the server the table of the snapshot, where there is one. From there on only what has changed since is read.
+func (s *Source) Restore() {
+	began := time.Now()
+	kept, ok := s.keeper.load()
+	if !ok {
+		return
+	}
+	s.builder, s.seen = kept.builder, kept.seen
+	table := s.builder.Table()
+	s.server.setTable(table, kept.taken)
+	debug.FreeOSMemory() // see Refresh
+	s.log.Info("started from the snapshot", "links", table.Links(), "age", time.Since(kept.taken).Round(time.Second),
+		"took", time.Since(began).Round(time.Millisecond))
+}
+
+// SnapshotAge is the time since the content of the snapshot on disk was known to be complete; false where there is none.
+func (s *Source) SnapshotAge() (age time.Duration, kept bool) { return s.keeper.age(time.Now()) }
+
 // Refresh applies what has changed since the last call and gives the server a new table if anything has.
 func (s *Source) Refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
@@ -111,6 +138,7 @@ func (s *Source) Refresh(ctx context.Context) error {
 	}
 	if newest == nil {
 		s.server.Fresh()
+		s.keeper.confirmed(time.Now())
 		return nil
 	}
 	// Control writes parents first: whatever a link up to the version just seen needs is there when parents are read now.
@@ -124,6 +152,7 @@ func (s *Source) Refresh(ctx context.Context) error {
 	s.seen["links"] = max(s.seen["links"], newest["links"])
 	s.builder.Refreshed()
 	s.server.SetTable(s.builder.Table())
+	s.keeper.changed(s.builder, s.seen, time.Now())
 	if first {
 		debug.FreeOSMemory() // building the first table leaves more garbage than the table is large
 	}
@@ -147,26 +176,34 @@ func (s *Source) apply(l LinkRow) {
 // referenceTables are the tables that a table of links is made of.
 var referenceTables = [...]string{"keys", "brands", "domains", "influencers", "campaigns", "links"}
 
+// errSetBack is wrapped when a reference table holds less than was read from it before.
+var errSetBack = errors.New("ClickHouse was set back")
+
 // newestVersions returns the highest version of each table that holds one not yet seen, nil where none does. One small query
-// answers most polls.
+// answers most polls: what was seen last is the newest row of its object and therefore still there.
 func (s *Source) newestVersions(ctx context.Context) (map[string]uint64, error) {
 	query := ""
 	for i, table := range referenceTables {
 		if i > 0 {
 			query += " UNION ALL "
 		}
-		query += fmt.Sprintf("SELECT '%s', max(version) FROM %s WHERE version > %d", table, table, s.seen[table])
+		query += fmt.Sprintf("SELECT '%s', max(version) FROM %s WHERE version >= %d", table, table, s.seen[table])
 	}
 	rows, err := s.conn.Query(ctx, query)
 	if err != nil {
 		return nil, fmt.Errorf("look for changes of reference data: %w", err)
 	}
+	defer rows.Close()
 	var newest map[string]uint64
 	for rows.Next() {
 		var table string
 		var version uint64
 		if err := rows.Scan(&table, &version); err != nil {
 			return nil, fmt.Errorf("look for changes of reference data: %w", err)
+		}
+		if version < s.seen[table] {
+			return nil, fmt.Errorf("%w: version %d of %s is gone, the table in use stays; restart without the snapshot %s if that is meant",
+				errSetBack, s.seen[table], table, s.config.Snapshot)
 		}
 		if version > s.seen[table] {
 			if newest == nil {
@@ -175,7 +212,7 @@ func (s *Source) newestVersions(ctx context.Context) (map[string]uint64, error) 
 			newest[table] = version
 		}
 	}
-	return newest, errors.Join(rows.Err(), rows.Close())
+	return newest, rows.Err()
 }
 
 // readParents applies changes of everything but links.

@@ -83,7 +83,7 @@ func (w *world) edge(dsn string) (*redirect.Server, *redirect.Source) {
 	}
 	sc := redirect.DefaultSource()
 	sc.ClickHouse = dsn
-	source, err := redirect.NewSource(sc, sealer, server, log)
+	source, err := redirect.NewSource(sc, sealer, server, prometheus.NewRegistry(), log)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestWrongClusterSecret(t *testing.T) {
 	}
 	config := redirect.DefaultSource()
 	config.ClickHouse = w.db.DSN(engine.Edge)
-	source, err := redirect.NewSource(config, sealer, w.server, slog.Default())
+	source, err := redirect.NewSource(config, sealer, w.server, prometheus.NewRegistry(), slog.Default())
 	if err != nil {
 		t.Fatal(err)
 	}

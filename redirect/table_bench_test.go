@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	runtimemetrics "runtime/metrics"
@@ -88,6 +89,42 @@ func collectorCPU() time.Duration {
 func BenchmarkTable(b *testing.B) {
 	for _, kind := range []string{"templates", "slugs", "own"} {
 		b.Run(kind, func(b *testing.B) { benchTable(b, kind, uint32(*tableLinks)) })
+	}
+}
+
+// BenchmarkSnapshot is how long a table of -links links takes to be written to a disk and to start from.
+func BenchmarkSnapshot(b *testing.B) {
+	for _, kind := range []string{"templates", "slugs", "own"} {
+		b.Run(kind, func(b *testing.B) {
+			builder := benchWorld()
+			builder.SetKey(KeyRow{Kind: KeyClickID, ID: "1", Secret: edgeKey, Active: true})
+			builder.SetKey(KeyRow{Kind: KeyVisitor, ID: edgeNow.Format(time.DateOnly), Secret: make([]byte, VisitorKeyLen), Active: true})
+			for number := uint32(1); number <= uint32(*tableLinks); number++ {
+				if err := builder.SetLink(benchLink(kind, number)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			builder.Table()
+			path, sealer := filepath.Join(b.TempDir(), "table.snapshot"), testSealer(b)
+			for b.Loop() {
+				began := time.Now()
+				size, err := builder.snapshot(edgeNow, nil).save(path, sealer, edgeNow)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(time.Since(began).Seconds(), "s/write")
+				b.ReportMetric(float64(size)/float64(*tableLinks), "B/link")
+				began = time.Now()
+				s, err := loadSnapshot(path, sealer)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if n := s.builder.Table().Links(); n != int(*tableLinks) {
+					b.Fatalf("%d links come back", n)
+				}
+				b.ReportMetric(time.Since(began).Seconds(), "s/start")
+			}
+		})
 	}
 }
 

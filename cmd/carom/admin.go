@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -38,7 +39,8 @@ type admin struct {
 	mux      *http.ServeMux
 	server   *http.Server
 	listener net.Listener
-	stopping atomic.Bool // from the first moment of a shutdown: balancers must look elsewhere
+	stopping atomic.Bool           // from the first moment of a shutdown: balancers must look elsewhere
+	about    func() map[string]any // what /readyz tells besides; set before listen, may be nil
 	log      *slog.Logger
 }
 
@@ -46,13 +48,17 @@ type admin struct {
 func newAdmin(reg *prometheus.Registry, ready func() error, profile bool, log *slog.Logger) *admin {
 	a := &admin{mux: http.NewServeMux(), log: log}
 	a.mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
-	a.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { health(w, nil) })
+	a.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { health(w, nil, nil) })
 	a.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if a.stopping.Load() {
-			health(w, errors.New("shutting down"))
+			health(w, nil, errors.New("shutting down"))
 			return
 		}
-		health(w, ready())
+		var about map[string]any
+		if a.about != nil {
+			about = a.about()
+		}
+		health(w, about, ready())
 	})
 	if profile {
 		a.mux.HandleFunc("/debug/pprof/", pprof.Index)
@@ -67,12 +73,13 @@ func newAdmin(reg *prometheus.Registry, ready func() error, profile bool, log *s
 	return a
 }
 
-func health(w http.ResponseWriter, problem error) {
+func health(w http.ResponseWriter, about map[string]any, problem error) {
 	w.Header().Set("Content-Type", "application/json")
-	answer := map[string]string{"status": "ok"}
+	answer := map[string]any{"status": "ok"}
+	maps.Copy(answer, about)
 	if problem != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
-		answer = map[string]string{"status": "unavailable", "reason": problem.Error()}
+		answer["status"], answer["reason"] = "unavailable", problem.Error()
 	}
 	_ = json.NewEncoder(w).Encode(answer)
 }

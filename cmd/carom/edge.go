@@ -48,7 +48,7 @@ func newEdge(c edgeConfig, reg prometheus.Registerer, log *slog.Logger) (*edge, 
 		return nil, err
 	}
 	e.server.RaiseClock(e.ingest.HighWater())
-	if e.source, err = redirect.NewSource(c.Source, sealer, e.server, log); err != nil {
+	if e.source, err = redirect.NewSource(c.Source, sealer, e.server, reg, log); err != nil {
 		return nil, err
 	}
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -83,6 +83,15 @@ func (e *edge) ready() error {
 		return errors.New("the link table is not loaded")
 	}
 	return nil
+}
+
+// about is what /readyz tells of the table: a node that lost sight of ClickHouse goes on answering, and shows for how long.
+func (e *edge) about() map[string]any {
+	about := map[string]any{"links": e.server.Table().Links(), "table_age_seconds": int(e.server.Age().Seconds())}
+	if age, kept := e.source.SnapshotAge(); kept {
+		about["snapshot_age_seconds"] = int(age.Seconds())
+	}
+	return about
 }
 
 // waitReady returns once the table is loaded.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -38,6 +39,7 @@ type serveCommand struct {
 	SpoolBudget   int           `default:"8589934592" env:"CAROM_SPOOL_BUDGET" help:"Bytes of clicks in the spool; beyond them the newest is dropped and counted."`
 	SpoolSegment  int           `default:"4194304" env:"CAROM_SPOOL_SEGMENT" help:"Bytes of one file of the spool, a power of two from 65536: smaller ones take less disk in advance, at least three for each core."`
 	SyncInterval  time.Duration `default:"200ms" env:"CAROM_SYNC_INTERVAL" help:"A power loss loses at most so much of the spool; 0 writes each click to the disk before its answer."`
+	Snapshot      string        `placeholder:"FILE" env:"CAROM_SNAPSHOT" help:"File that keeps the link table, from which the node starts while ClickHouse is away (table.snapshot in the spool; none without one)."`
 	Compress      bool          `env:"CAROM_COMPRESS" help:"LZ4 towards ClickHouse: for links slower than a LAN."`
 	Linger        time.Duration `default:"1s" env:"CAROM_LINGER" help:"How long a stopping node goes on answering while /readyz fails and each answer closes its connection, so that balancers and clients go elsewhere."`
 	DrainTimeout  time.Duration `default:"30s" env:"CAROM_DRAIN_TIMEOUT" help:"How long a stop waits for requests and clicks under way."`
@@ -59,6 +61,7 @@ func (c *serveCommand) Run(ctx context.Context, command *kong.Context, log *slog
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	ops := newAdmin(reg, node.ready, c.Pprof, log)
+	ops.about = node.about
 	if err := ops.listen(c.Admin); err != nil {
 		return err
 	}
@@ -91,12 +94,18 @@ func (c *serveCommand) edgeConfig(log *slog.Logger) (edgeConfig, error) {
 	config.Ingest.Node, config.Ingest.BatchRows, config.Ingest.BatchAge = c.Node, c.BatchRows, c.BatchAge
 	config.Ingest.Compress, config.Ingest.Ring.BudgetBytes = c.Compress, c.BufferBytes
 	config.Ingest.Spool, config.Ingest.SpoolBytes = c.Spool, c.SpoolBudget
+	if config.Source.Snapshot = c.Snapshot; c.Snapshot == "" && c.Spool != "" {
+		config.Source.Snapshot = filepath.Join(c.Spool, snapshotFile)
+	}
 	config.Ingest.Ring.SegmentBytes = c.SpoolSegment
 	config.Ingest.ConversionRing.SegmentBytes = min(config.Ingest.ConversionRing.SegmentBytes, c.SpoolSegment)
 	config.Ingest.Ring.SyncEvery, config.Ingest.ConversionRing.SyncEvery = c.SyncInterval, c.SyncInterval
 	config.Geo.Country, config.Geo.City, config.Geo.ASN = c.GeoCountry, c.GeoCity, c.GeoASN
 	return config, nil
 }
+
+// snapshotFile is the name of a snapshot that was not given one.
+const snapshotFile = "table.snapshot"
 
 // defaultEdge is the configuration of a node but for what only its command line knows.
 func defaultEdge(dsn string, secret []byte, log *slog.Logger) edgeConfig {

@@ -96,6 +96,7 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 	config.Redirect.Listen, config.Redirect.Node, config.Redirect.Proxies = c.Listen, upNode, proxies
 	config.Redirect.Linger = upLinger
 	config.Ingest.Node, config.Ingest.Spool = upNode, filepath.Join(c.Data, "spool")
+	config.Source.Snapshot = filepath.Join(c.Data, snapshotFile)
 	config.Geo.Country = assets.CountryDB
 	reg := newRegistry()
 	node, err := newEdge(config, reg, log)
@@ -103,6 +104,7 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 		return err
 	}
 	ops := newAdmin(reg, node.ready, c.Pprof, log)
+	ops.about = node.about
 	mountAPI(ops.mux, writer, conn, log)
 	if err := ops.listen(c.Admin); err != nil {
 		return err

@@ -37,6 +37,9 @@ func (v *View) Blocks() iter.Seq[[]byte] {
 // ErrBlock is wrapped when Load is given what Blocks cannot have made.
 var ErrBlock = errors.New("not a block of pages")
 
+// MaxBlock is above the length in bytes of every block.
+const MaxBlock = maxChunk + pageHeader + perPage*(spilled+spillOverhead+MaxItem)
+
 // Load adds the pages of a block of size bytes, which read fills in. The blocks of a View come in their order, before anything
 // is set. each looks at every item; its error ends the load. After an error the writer must not be used.
 func (w *Writer) Load(size int, read func(block []byte) error, each func(number uint32, item []byte) error) error {
@@ -95,7 +98,6 @@ func (w *Writer) loadPage(id, at int, each func(number uint32, item []byte) erro
 		w.view.refs = append(w.view.refs, 0)
 	}
 	w.view.refs = append(w.view.refs, newRef(id, int(stride), at+pageHeader))
-	w.end = (page + 1) * perPage
 	return int(length), nil
 }
 

@@ -1,6 +1,10 @@
 package pages
 
-import "math/bits"
+import (
+	"iter"
+	"math/bits"
+	"slices"
+)
 
 // An Index finds numbers by a 64-bit hash of what they are known by. It is a hash table of buckets that grow one at a time
 // (linear hashing, Litwin 1980): a bucket is an item of a View. A lookup reads one bucket, of 8 entries on average, so the
@@ -137,5 +141,25 @@ func (w *IndexWriter) Bytes() int { return w.buckets.Bytes() }
 // Freeze returns what the index holds.
 func (w *IndexWriter) Freeze() Index { return Index{w.buckets.Freeze(), w.n} }
 
-// Grow makes an empty index ready for a number of entries, so that adding them moves none.
-func (w *IndexWriter) Grow(entries int) { w.n = max(w.n, uint32(entries/perBucket)) }
+// maxFill is how many buckets Fill makes at most: what leaves room for an entry in 64 bits.
+const maxFill = 1 << (64 - 8*entryBytes)
+
+// Fill adds count numbers with their hashes to an empty index, each bucket at once.
+func (w *IndexWriter) Fill(count int, all iter.Seq2[uint64, uint32]) {
+	w.n = uint32(min(max(count/perBucket, 1), maxFill))
+	entries := make([]uint64, 0, count) // behind their buckets
+	for hash, number := range all {
+		entries = append(entries, uint64(bucket(hash, w.n))<<(8*entryBytes)|entry(hash, number))
+	}
+	slices.Sort(entries)
+	for len(entries) > 0 {
+		b := entries[0] >> (8 * entryBytes)
+		w.scratch = w.scratch[:0]
+		for len(entries) > 0 && entries[0]>>(8*entryBytes) == b {
+			w.scratch = appendEntry(w.scratch, entries[0])
+			entries = entries[1:]
+			w.entries++
+		}
+		w.buckets.Set(uint32(b), w.scratch)
+	}
+}

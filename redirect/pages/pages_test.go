@@ -176,17 +176,39 @@ func TestIndexAgainstAMap(t *testing.T) {
 // A search reads one bucket, and no bucket is much larger than the average: that is what bounds a lookup.
 func TestBucketsStaySmall(t *testing.T) {
 	hash := func(number uint32) uint64 { return rand.New(rand.NewPCG(1, uint64(number))).Uint64() }
-	w := NewIndexWriter(hash)
+	grown, filled := NewIndexWriter(hash), NewIndexWriter(hash)
 	for number := range uint32(200_000) {
-		w.Add(hash(number), number)
+		grown.Add(hash(number), number)
 	}
+	filled.Fill(200_000, func(yield func(uint64, uint32) bool) {
+		for number := range uint32(200_000) {
+			yield(hash(number), number)
+		}
+	})
+	for name, w := range map[string]*IndexWriter{"grown": grown, "filled": filled} {
+		checkBuckets(t, name, w, hash)
+	}
+}
+
+func checkBuckets(t *testing.T, name string, w *IndexWriter, hash func(uint32) uint64) {
+	t.Helper()
 	x := w.Freeze()
+	for number := range uint32(200_000) {
+		c := x.Find(hash(number))
+		n, ok := c.Next()
+		for ok && n != number {
+			n, ok = c.Next()
+		}
+		if !ok {
+			t.Fatalf("%s: number %d is not found", name, number)
+		}
+	}
 	longest := 0
 	for b := range x.n {
 		longest = max(longest, len(x.buckets.At(b))/entryBytes)
 	}
 	if longest > 6*perBucket || x.n < 200_000/perBucket {
-		t.Errorf("%d buckets, the longest has %d entries", x.n, longest)
+		t.Errorf("%s: %d buckets, the longest has %d entries", name, x.n, longest)
 	}
 	runtime.KeepAlive(x)
 }

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"encoding/binary"
+	"iter"
 	"maps"
 	"runtime"
 	"slices"
@@ -24,7 +25,6 @@ type Writer struct {
 	total  int   // sum of fill
 	inUse  int   // sum of live
 	edits  map[uint32]span
-	end    uint32        // above every number that was set
 	log    []byte        // new items of edits
 	zombie *atomic.Int64 // bytes that were released and that the collector has not yet found unreachable; cleanups write
 }
@@ -56,14 +56,28 @@ func (w *Writer) Set(number uint32, item []byte) {
 	if w.edits == nil {
 		w.edits = map[uint32]span{}
 	}
-	w.end = max(w.end, number+1)
 	from := len(w.log)
 	w.log = append(w.log, item...)
 	w.edits[number] = span{uint32(from), uint32(len(w.log))}
 }
 
-// Len is a number above that of every item.
-func (w *Writer) Len() uint32 { return w.end }
+// All yields all items by number, from the highest number to the lowest. Nothing may be set meanwhile.
+func (w *Writer) All() iter.Seq2[uint32, []byte] {
+	return func(yield func(uint32, []byte) bool) {
+		w.merge()
+		for p := len(w.view.refs) - 1; p >= 0; p-- {
+			if w.view.refs[p] == 0 {
+				continue
+			}
+			for i := perPage - 1; i >= 0; i-- {
+				number := uint32(p*perPage + i)
+				if item := w.view.At(number); len(item) > 0 && !yield(number, item) {
+					return
+				}
+			}
+		}
+	}
+}
 
 // Bytes is how much memory the items take, changes that are not merged yet left out.
 func (w *Writer) Bytes() int { return w.total }
