@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -57,8 +58,9 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// edge starts a listener whose table comes from dsn; the source does not poll by itself.
-func (w *world) edge(dsn string) (*redirect.Server, *redirect.Source) {
+// edge starts a listener whose table comes from dsn; the source does not poll by itself. Options change the source's
+// configuration.
+func (w *world) edge(dsn string, options ...func(*redirect.SourceConfig)) (*redirect.Server, *redirect.Source) {
 	w.Helper()
 	log := slog.New(slog.NewTextHandler(w.Output(), nil))
 	c := redirect.Default()
@@ -83,6 +85,9 @@ func (w *world) edge(dsn string) (*redirect.Server, *redirect.Source) {
 	}
 	sc := redirect.DefaultSource()
 	sc.ClickHouse = dsn
+	for _, change := range options {
+		change(&sc)
+	}
 	source, err := redirect.NewSource(sc, sealer, server, prometheus.NewRegistry(), log)
 	if err != nil {
 		w.Fatal(err)
@@ -246,4 +251,89 @@ func TestWrongClusterSecret(t *testing.T) {
 	if w.server.Table().Ready() {
 		t.Error("the edge is ready without keys")
 	}
+}
+
+// keeping makes a source keep a snapshot in a file.
+func keeping(path string) func(*redirect.SourceConfig) {
+	return func(c *redirect.SourceConfig) { c.Snapshot, c.Poll = path, 10*time.Millisecond }
+}
+
+// snapshot runs a source until it has written its snapshot.
+func (w *world) snapshot(source *redirect.Source) {
+	w.Helper()
+	source.Start()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		if _, kept := source.SnapshotAge(); kept {
+			break
+		}
+		if time.Now().After(deadline) {
+			w.Fatal("no snapshot was written")
+		}
+	}
+	if err := source.Stop(); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// A node that starts while ClickHouse is away answers from its snapshot, and shows how old that is.
+func TestStartWithoutClickHouse(t *testing.T) {
+	w := newWorld(t)
+	path := filepath.Join(t.TempDir(), "table.snapshot")
+	_, source := w.edge(w.db.DSN(engine.Edge), keeping(path))
+	w.snapshot(source)
+
+	w.server, source = w.edge("clickhouse://u:p@127.0.0.1:1/carom", keeping(path))
+	w.want("/lena", "503")
+	time.Sleep(time.Second) // what the age must show
+	source.Restore()
+	w.want("/lena", "302 https://shop.acme.example/boots?utm_source=instagram&")
+	w.want(w.code("spring-lena"), "302 https://shop.acme.example/boots?utm_source=instagram&")
+	if age, kept := source.SnapshotAge(); !kept || age < time.Second || w.server.Age() < time.Second {
+		t.Errorf("the snapshot is %v old (%v), the table %v", age, kept, w.server.Age())
+	}
+	if err := source.Refresh(t.Context()); err == nil {
+		t.Error("no error from a ClickHouse that is not there")
+	}
+	w.want("/lena", "302 https://shop.acme.example/boots?utm_source=instagram&")
+}
+
+// A start from a snapshot goes on from its versions: it reads what has changed since, and nothing else.
+func TestSnapshotIsContinued(t *testing.T) {
+	w := newWorld(t)
+	path := filepath.Join(t.TempDir(), "table.snapshot")
+	_, source := w.edge(w.db.DSN(engine.Edge), keeping(path))
+	w.snapshot(source)
+
+	w.load("links", "link,campaign,influencer,domain,slug\nspring-two,spring,lena,go.acme.example,two\n")
+	w.load("campaigns", "campaign,brand,name,destination,utm_source\nspring,acme,Spring,https://shop.acme.example/sandals,{link}\n")
+	w.server, w.source = w.edge(w.db.DSN(engine.Edge), keeping(path))
+	w.source.Restore()
+	w.want("/lena", "302 https://shop.acme.example/boots?utm_source=instagram&")
+	w.want("/two", "404")
+	if w.server.Table().Links() != 1 {
+		t.Errorf("%d links in the snapshot", w.server.Table().Links())
+	}
+	w.refresh()
+	w.want("/lena", "302 https://shop.acme.example/sandals?utm_source=spring-lena&") // the template asks for the key now
+	w.want("/two", "302 https://shop.acme.example/sandals?utm_source=spring-two&")
+	if w.server.Age() > time.Minute {
+		t.Errorf("the table is %v old right after a refresh", w.server.Age())
+	}
+}
+
+// A ClickHouse that holds less than the snapshot was made of does not empty the table.
+func TestClickHouseThatWasSetBack(t *testing.T) {
+	w := newWorld(t)
+	path := filepath.Join(t.TempDir(), "table.snapshot")
+	_, source := w.edge(w.db.DSN(engine.Edge), keeping(path))
+	w.snapshot(source)
+	if err := w.db.Conn.Exec(t.Context(), "TRUNCATE TABLE links"); err != nil {
+		t.Fatal(err)
+	}
+	w.server, w.source = w.edge(w.db.DSN(engine.Edge), keeping(path))
+	w.source.Restore()
+	if err := w.source.Refresh(t.Context()); err == nil || !strings.Contains(err.Error(), "set back") || !strings.Contains(err.Error(), path) {
+		t.Errorf("Refresh = %v", err)
+	}
+	w.want("/lena", "302 https://shop.acme.example/boots?utm_source=instagram&")
 }

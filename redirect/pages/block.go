@@ -38,7 +38,7 @@ func (v *View) Blocks() iter.Seq[[]byte] {
 var ErrBlock = errors.New("not a block of pages")
 
 // MaxBlock is above the length in bytes of every block.
-const MaxBlock = maxChunk + pageHeader + perPage*(spilled+spillOverhead+MaxItem)
+const MaxBlock = maxChunk + pageHeader + perPage*(spilled+maxLength+MaxItem)
 
 // Load adds the pages of a block of size bytes, which read fills in. The blocks of a View come in their order, before anything
 // is set. each looks at every item; its error ends the load. After an error the writer must not be used.
@@ -112,10 +112,12 @@ func checkSlot(slots []byte, at, stride int) (item []byte, ok bool) {
 		return nil, false
 	}
 	from := uint64(binary.LittleEndian.Uint32(slot[1:]))
-	if from < uint64(perPage*stride) || from+spillOverhead > uint64(len(slots)) {
+	if from < uint64(perPage*stride) || from > uint64(len(slots)) {
 		return nil, false
 	}
-	item = slots[from+spillOverhead:]
-	n = int(binary.LittleEndian.Uint16(slots[from:]))
-	return item[:min(n, len(item))], n > 0 && n <= len(item)
+	length, read := binary.Uvarint(slots[from:])
+	if read <= 0 || length == 0 || length > uint64(len(slots))-from-uint64(read) {
+		return nil, false
+	}
+	return slots[from+uint64(read):][:length], true
 }

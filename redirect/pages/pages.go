@@ -8,7 +8,10 @@
 // keep the View itself alive until it is done with them (runtime.KeepAlive): the bytes alone keep nothing.
 package pages
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // A page holds the items of perPage consecutive numbers: what a change of one item copies. It lies in one piece.
 //
@@ -22,7 +25,7 @@ import "encoding/binary"
 //
 //	0       nothing
 //	1..254  that many bytes, which follow
-//	255     4 bytes follow: where behind the beginning of slot 0 the item lies, as 2 bytes of length and its bytes
+//	255     4 bytes follow: where behind the beginning of slot 0 the item lies, as its length (a uvarint) and its bytes
 //
 // The stride is chosen for each page so that most items fit and little is wasted (see layout): such an item costs one
 // miss of the cache, a spilled one two.
@@ -32,8 +35,11 @@ const (
 	spilled    = 255
 
 	minSpillStride = 5 // the mark and where the item lies
-	spillOverhead  = 2 // its length
+	maxLength      = 3 // bytes of the length of a spilled item
 )
+
+// lengthBytes is how many bytes say that a spilled item has n.
+func lengthBytes(n int) int { return 1 + (bits.Len(uint(n))-1)/7 }
 
 // MaxItem is the length in bytes of the longest item.
 const MaxItem = 1<<16 - 1
@@ -71,8 +77,9 @@ func (v *View) At(number uint32) []byte {
 		return slot[1 : 1+n : 1+n]
 	}
 	item := slots[binary.LittleEndian.Uint32(slot[1:]):]
-	n = spillOverhead + int(binary.LittleEndian.Uint16(item))
-	return item[spillOverhead:n:n]
+	length, at := binary.Uvarint(item)
+	n = at + int(length)
+	return item[at:n:n]
 }
 
 // items are those of one page.
@@ -92,7 +99,7 @@ func (it *items) layout() (stride, size int) {
 		}
 		count[min(1+len(item), spilled)]++
 		filled++
-		spill += len(item) + spillOverhead
+		spill += len(item) + lengthBytes(len(item))
 		penalty += spillPenalty
 	}
 	if filled == 0 {
@@ -105,7 +112,7 @@ func (it *items) layout() (stride, size int) {
 			continue
 		}
 		filled -= count[s]
-		spill -= count[s] * (s - 1 + spillOverhead)
+		spill -= count[s] * (s - 1 + lengthBytes(s-1))
 		penalty -= count[s] * spillPenalty
 		if s < minSpillStride && filled > 0 {
 			continue
@@ -134,8 +141,8 @@ func (it *items) write(b []byte, number uint32, stride int) {
 		default:
 			slot[0] = spilled
 			le.PutUint32(slot[1:], uint32(spill))
-			le.PutUint16(slots[spill:], uint16(len(item)))
-			spill += spillOverhead + copy(slots[spill+spillOverhead:], item)
+			spill += binary.PutUvarint(slots[spill:], uint64(len(item)))
+			spill += copy(slots[spill:], item)
 		}
 	}
 }
