@@ -111,7 +111,7 @@ func checkSlot(slots []byte, at, stride int) (item []byte, ok bool) {
 	if stride < minSpillStride {
 		return nil, false
 	}
-	from := uint64(binary.LittleEndian.Uint32(slot[1:]))
+	from := uint64(spilledAt(slot))
 	if from < uint64(perPage*stride) || from > uint64(len(slots)) {
 		return nil, false
 	}

@@ -25,7 +25,7 @@ import (
 //
 //	0       nothing
 //	1..254  that many bytes, which follow
-//	255     4 bytes follow: where behind the beginning of slot 0 the item lies, as its length (a uvarint) and its bytes
+//	255     3 bytes follow: where behind the beginning of slot 0 the item lies, as its length (a uvarint) and its bytes
 //
 // The stride is chosen for each page so that most items fit and little is wasted (see layout): such an item costs one
 // miss of the cache, a spilled one two.
@@ -34,15 +34,15 @@ const (
 	pageHeader = 12
 	spilled    = 255
 
-	minSpillStride = 5 // the mark and where the item lies
+	minSpillStride = 4 // the mark and where the item lies
 	maxLength      = 3 // bytes of the length of a spilled item
 )
 
 // lengthBytes is how many bytes say that a spilled item has n.
 func lengthBytes(n int) int { return 1 + (bits.Len(uint(n))-1)/7 }
 
-// MaxItem is the length in bytes of the longest item.
-const MaxItem = 1<<16 - 1
+// MaxItem is the length in bytes of the longest item. A page full of them is below 1<<24 bytes.
+const MaxItem = 64_000
 
 // A ref says where a page is: chunk<<44 | stride<<36 | offset of slot 0 in the chunk. 0 is no page, for slot 0 never lies at
 // the beginning of a chunk.
@@ -76,10 +76,16 @@ func (v *View) At(number uint32) []byte {
 	if n != spilled {
 		return slot[1 : 1+n : 1+n]
 	}
-	item := slots[binary.LittleEndian.Uint32(slot[1:]):]
+	item := slots[spilledAt(slot):]
 	length, at := binary.Uvarint(item)
 	n = at + int(length)
 	return item[at:n:n]
+}
+
+// spilledAt is where the item of a slot lies behind the beginning of slot 0.
+func spilledAt(slot []byte) int {
+	_ = slot[3]
+	return int(slot[1]) | int(slot[2])<<8 | int(slot[3])<<16
 }
 
 // items are those of one page.
@@ -140,7 +146,7 @@ func (it *items) write(b []byte, number uint32, stride int) {
 			copy(slot[1:], item)
 		default:
 			slot[0] = spilled
-			le.PutUint32(slot[1:], uint32(spill))
+			slot[1], slot[2], slot[3] = byte(spill), byte(spill>>8), byte(spill>>16)
 			spill += binary.PutUvarint(slots[spill:], uint64(len(item)))
 			spill += copy(slots[spill:], item)
 		}
