@@ -17,22 +17,33 @@ const (
 func (f *Flusher) send(ctx context.Context) {
 	defer f.writer.close()
 	if f.recovered != nil {
-		f.deliver(ctx, f.recovered)
+		f.dispatch(ctx, f.recovered, func(ctx context.Context, _ *flight) error { return f.sole(ctx) })
 	}
 	for fl := range f.outbox {
-		for err := f.freeze(ctx, fl); f.pause(ctx, fl, err) && err != nil; {
-			err = f.freeze(ctx, fl)
-		}
-		if ctx.Err() == nil {
-			f.deliver(ctx, fl)
-		} else {
+		f.dispatch(ctx, fl, f.freeze)
+	}
+}
+
+// dispatch delivers a flight, after a step without which nothing of it may be sent.
+func (f *Flusher) dispatch(ctx context.Context, fl *flight, first func(context.Context, *flight) error) {
+	for {
+		err := first(ctx, fl)
+		if !f.pause(ctx, fl, err) {
 			f.delivered <- fl
+			return
+		}
+		if err == nil {
+			f.deliver(ctx, fl)
+			return
 		}
 	}
 }
 
 // freeze decides what will be sent until it is stored, and keeps it on the disk where there is a spool.
 func (f *Flusher) freeze(ctx context.Context, fl *flight) error {
+	if err := f.sole(ctx); err != nil {
+		return err
+	}
 	if cap(f.frozen.Buf) > 4*fl.bytes+1<<20 {
 		f.frozen.Buf = nil // grown by a backlog that is over
 	}
