@@ -53,7 +53,7 @@ func TestRollupMissedBeyondTheWindow(t *testing.T) {
 	if n := keepRollups(t, db); n != 1 {
 		t.Errorf("%d batches were in doubt, want 1", n)
 	}
-	checkOnce(t, db, all, 0)
+	checkOnce(t, db, all)
 }
 
 // Answers that get lost while all else is well put batches in doubt that need nothing.
@@ -72,5 +72,5 @@ func TestDoubtWithoutHarm(t *testing.T) {
 	if n := count(t, db, "SELECT countIf(notEmpty(mended)) FROM doubtful_batches FINAL"); n != 0 {
 		t.Errorf("%d batches were mended that were in step", n)
 	}
-	checkOnce(t, db, all, 0)
+	checkOnce(t, db, all)
 }
