@@ -21,20 +21,6 @@ import (
 	"carom/ingest/chtest"
 )
 
-// killedSpool is what a node left that was killed while the answers of ClickHouse got lost: one batch that ClickHouse holds and the
-// node did not see stored, and more that waits. told are the clicks it answered.
-func killedSpool(t *testing.T, db *chtest.DB) (dir string, told []int) {
-	t.Helper()
-	dir = filepath.Join(t.TempDir(), "spool")
-	proxy := newDeafProxy(t, db.Addr)
-	proxy.deaf.Store(true)
-	dsn := viaProxy(db.DSN(engine.Edge), db.Addr, proxy.addr)
-	for first := 0; proxy.cuts.Load() == 0; first += killStride {
-		told = append(told, killRound(t, dsn, dir, first, time.Second)...)
-	}
-	return dir, told
-}
-
 func inspected(t *testing.T, dir string) *SpoolReport {
 	t.Helper()
 	r, err := Inspect(dir, nil)

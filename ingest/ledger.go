@@ -25,8 +25,9 @@ type ledger struct {
 	every time.Duration
 
 	account account
-	changed map[int64]bool // hours since the last snapshot
-	waiting uint64         // in the ring and in flights
+	changed map[int64]bool      // hours since the last snapshot
+	told    map[int64]time.Time // when a snapshot told of an hour; compared by the monotonic clock, as the other may jump
+	waiting uint64              // in the ring and in flights
 	written time.Time
 
 	writer    *writer
@@ -36,8 +37,8 @@ type ledger struct {
 	done      chan struct{}
 }
 
-// ledgerHours is how long an hour is kept open for late settlements, in seconds.
-const ledgerHours = 48 * 3600
+// ledgerOpen is how long an hour is kept open for late settlements, from the last one on.
+const ledgerOpen = 48 * time.Hour
 
 // newLedger goes on from what an earlier process of the same spool knew: its account and the last batch it may have sent.
 func newLedger(c Config, spool string, before account, last uint64, log *slog.Logger) (*ledger, error) {
@@ -46,7 +47,7 @@ func newLedger(c Config, spool string, before account, last uint64, log *slog.Lo
 		return nil, err
 	}
 	l := &ledger{
-		node: c.Node, spool: spool, every: c.LedgerEvery, account: before.clone(), changed: map[int64]bool{}, writer: w, log: log,
+		node: c.Node, spool: spool, every: c.LedgerEvery, account: before.clone(), changed: map[int64]bool{}, told: map[int64]time.Time{}, writer: w, log: log,
 		rivals:    &rivals{node: c.Node, spool: spool, sent: last, every: c.LookEvery, writer: w, log: log},
 		snapshots: make(chan *ledgerBlock, 1), done: make(chan struct{}),
 	}
@@ -55,7 +56,7 @@ func newLedger(c Config, spool string, before account, last uint64, log *slog.Lo
 	if l.account.Current == 0 {
 		l.account.Current = now
 	}
-	for h := max(l.account.Current, now-ledgerHours); h <= now; h += secondsPerHour {
+	for h := max(l.account.Current, now-int64(ledgerOpen.Seconds())); h <= now; h += secondsPerHour {
 		l.touch(h)
 	}
 	return l, nil
@@ -126,8 +127,11 @@ func (l *ledger) block(now time.Time) *ledgerBlock {
 			}
 			b.append(h, l, l.account.Hours[h], waiting, now)
 		}
-		if h < l.account.Current-ledgerHours {
+		if _, known := l.told[h]; l.changed[h] || !known {
+			l.told[h] = now
+		} else if now.Sub(l.told[h]) > ledgerOpen {
 			delete(l.account.Hours, h)
+			delete(l.told, h)
 		}
 	}
 	clear(l.changed)

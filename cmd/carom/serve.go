@@ -22,7 +22,6 @@ type serveCommand struct {
 	PrintConfig bool            `help:"Print the effective configuration, secrets masked, and end."`
 
 	Listen        string        `default:":8080" env:"CAROM_LISTEN" help:"Public address."`
-	Admin         string        `default:"127.0.0.1:9090" env:"CAROM_ADMIN" help:"Address of metrics and health."`
 	ClickHouse    string        `name:"clickhouse" required:"" placeholder:"DSN" env:"CAROM_CLICKHOUSE" help:"clickhouse://user:pass@host:9000/carom, several hosts allowed."`
 	ClusterSecret string        `required:"" type:"existingfile" placeholder:"FILE" env:"CAROM_CLUSTER_SECRET" help:"File with the secret that opens the keys table."`
 	Node          uint16        `required:"" env:"CAROM_NODE" help:"Number of this node, 0 to 1023, unique in the cluster."`
@@ -38,8 +37,8 @@ type serveCommand struct {
 	Compress      bool          `env:"CAROM_COMPRESS" help:"LZ4 towards ClickHouse: for links slower than a LAN."`
 	Linger        time.Duration `default:"1s" env:"CAROM_LINGER" help:"How long a stopping node goes on answering while /readyz fails and each answer closes its connection, so that balancers and clients go elsewhere."`
 	DrainTimeout  time.Duration `default:"30s" env:"CAROM_DRAIN_TIMEOUT" help:"How long a stop waits for requests and clicks under way."`
-	Pprof         bool          `env:"CAROM_PPROF" help:"Serve /debug/pprof/ on the admin address."`
 
+	adminFlags
 	geoFiles
 }
 
@@ -70,7 +69,10 @@ func (c *serveCommand) Run(ctx context.Context, command *kong.Context, log *slog
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	ops := newAdmin(reg, node.ready, c.Pprof, log)
+	ops, err := newAdmin(c.adminFlags, reg, node.ready, log)
+	if err != nil {
+		return err
+	}
 	if err := ops.listen(c.Admin); err != nil {
 		return err
 	}
