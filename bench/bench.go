@@ -154,6 +154,16 @@ func (b *bench) startServers(ctx context.Context) (err error) {
 		if len(location) != b.result.LocationBytes {
 			return fmt.Errorf("%s answers %d bytes, not %d: %s", p.name, len(location), b.result.LocationBytes, location)
 		}
+	}
+	for _, n := range b.nodes() { // one that is stopped while it connects to the engine takes it along
+		if _, err := n.drain(ctx); err != nil {
+			return err
+		}
+		if err := n.rest(ctx); err != nil {
+			return err
+		}
+	}
+	for _, p := range b.servers() {
 		p.pause()
 	}
 	b.clicks += uint64(len(b.nodes())) // the probes
