@@ -54,13 +54,15 @@ func (c *Client) Import(ctx context.Context, kind string, firstLine int, part []
 
 // A Progress says how far an import has come.
 type Progress struct {
-	Lines int   // dealt with
-	Bytes int64 // of the file
+	Lines    int      // dealt with
+	Bytes    int64    // of the file
+	Rejected []Reject // since the last progress, in the order of their lines
 }
 
 // ImportFile sends a whole CSV file in parts. Its header is checked first: where it is wrong nothing is sent and the error is
-// ErrHeader. After another error the Result counts what was imported before it; sending the file again does the rest.
-func (c *Client) ImportFile(ctx context.Context, kind string, file io.Reader, progress func(Progress)) (Result, error) {
+// ErrHeader. After another error the Result counts what was imported before it; sending the file again does the rest. An error
+// of progress ends the import, too. Only progress is told of every reject: a Result lists the first.
+func (c *Client) ImportFile(ctx context.Context, kind string, file io.Reader, progress func(Progress) error) (Result, error) {
 	result := newResult()
 	run, err := newRun(nil, kind, Scope{})
 	if err != nil {
@@ -74,24 +76,26 @@ func (c *Client) ImportFile(ctx context.Context, kind string, file io.Reader, pr
 	for {
 		part, err := in.next()
 		if errors.Is(err, io.EOF) {
-			sortRejects(result.Rejected)
 			return result, nil
 		}
 		if err != nil {
 			return result, err
 		}
+		answer := newResult()
 		if part.records > 0 {
-			answer, err := c.Import(ctx, kind, part.firstLine, part.csv)
-			if err != nil {
+			if answer, err = c.Import(ctx, kind, part.firstLine, part.csv); err != nil {
 				return result, fmt.Errorf("import %s from line %d on: %w", kind, part.firstLine, err)
 			}
 			in.accept(part, answer.Rejected)
-			result.add(answer)
 		}
-		result.Rejected = append(result.Rejected, part.repeats...)
+		answer.reject(part.repeats...)
+		sortRejects(answer.Rejected)
+		result.add(answer)
 		done.Lines += part.records + len(part.repeats)
-		done.Bytes = in.offset
-		progress(done)
+		done.Bytes, done.Rejected = in.offset, answer.Rejected
+		if err := progress(done); err != nil {
+			return result, err
+		}
 	}
 }
 
