@@ -300,6 +300,22 @@ func TestImportFileRefusesTheHeaderBeforeSending(t *testing.T) {
 	}
 }
 
+// TestClientTellsWhatAnAnswerSays, also where it is none of the API's, and what to do when there is none.
+func TestClientTellsWhatAnAnswerSays(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "call it localhost"+strings.Repeat(".", 1000), http.StatusMisdirectedRequest)
+	}))
+	_, err := client(t, server.URL, "token").Tokens(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "421 Misdirected Request: call it localhost") || len(err.Error()) > 500 {
+		t.Errorf("an answer that is not the API's: %v", err)
+	}
+	server.Close()
+	_, err = client(t, server.URL, "token").Tokens(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "see that carom up or carom control runs") {
+		t.Errorf("no answer: %v", err)
+	}
+}
+
 func TestImportFileSendsPartsAndFindsRepeatsAcrossThem(t *testing.T) {
 	w := newWorld(t)
 	c := client(t, w.serve(), w.token(control.Editor))

@@ -18,7 +18,7 @@ import (
 	"carom/redirect"
 )
 
-// clientTimeout bounds a request of a Client, exports excepted.
+// clientTimeout bounds a request of a Client; of reports and exports, whose answers may be long, the wait for the first byte.
 const clientTimeout = 2 * time.Minute
 
 // A Client talks to the API of a control process.
@@ -34,10 +34,13 @@ func NewClient(server, token string) (*Client, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
 		return nil, errors.New("the address of the control process must be http://host:port or https://host:port")
 	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.ResponseHeaderTimeout = clientTimeout
 	return &Client{
 		server: strings.TrimSuffix(server, "/") + apiPrefix,
 		token:  token,
 		http: &http.Client{
+			Transport: transport,
 			// A redirect would carry the token elsewhere.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -226,7 +229,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("control process does not answer: %w", err)
+		return nil, fmt.Errorf("control process does not answer: see that carom up or carom control runs at this address: %w", err)
 	}
 	if response.StatusCode < http.StatusMultipleChoices {
 		return response, nil
@@ -235,7 +238,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	var problem huma.ErrorModel
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxProblem))
 	if err != nil || json.Unmarshal(text, &problem) != nil || problem.Detail == "" {
-		return nil, fmt.Errorf("%s %s: %s", method, path, response.Status)
+		return nil, fmt.Errorf("%s %s: %s: %s", method, path, response.Status, shortened(strings.TrimSpace(string(text)), maxRejectValue))
 	}
 	message := problem.Detail
 	for _, detail := range problem.Errors {
