@@ -2,14 +2,11 @@ package ingest
 
 import (
 	"encoding/base64"
-	"flag"
 	"testing"
 	"time"
 
 	"carom/ingest/chtest"
 )
-
-var long = flag.Bool("long", false, "run the fault tests in their long form")
 
 // checkOnce fails unless each click of these numbers is in the raw table once, no other is, every rollup agrees with it, and the
 // ledger balances.

@@ -38,7 +38,7 @@ née, "Bé"�[31m             false      2        0        -    -3.00          
 (others)                                       3   0.5000     0.01                    EUR
 -------------------------  ------  ----  -------  -------  -------  ----------------  --------
 total                                    1234567  -1.0000     9.50                    EUR
-(others) adds up all rows but the 3 of highest gross; top shows more, up to 50000
+(others) adds up all rows but the 3 with the highest gross; a larger top shows more, up to 50000
 `,
 		CSV: `
 influencer,signed,node,gross,roi,revenue,reasons,currency

@@ -50,7 +50,7 @@ func (r *Result) writeTable(w io.Writer) error {
 		writeLine(out, widths, right, line)
 	}
 	if len(r.Others) > 0 {
-		fmt.Fprintf(out, "%s adds up all rows but the %d of highest %s; top shows more, up to %d\n", others, r.Top, r.Rank, MaxRows)
+		fmt.Fprintf(out, "%s adds up all rows but the %d with the highest %s; a larger top shows more, up to %d\n", others, r.Top, r.Rank, MaxRows)
 	}
 	return out.Flush()
 }

@@ -42,7 +42,8 @@ func (c *controlCommand) Run(ctx context.Context, command *kong.Context, log *sl
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	reach := &reachability{conn: conn}
-	ops, err := newAdmin(c.adminFlags, newRegistry(), reach.ready, log)
+	reg := newRegistry()
+	ops, err := newAdmin(c.adminFlags, reg, reach.ready, log)
 	if err != nil {
 		return err
 	}
@@ -56,6 +57,7 @@ func (c *controlCommand) Run(ctx context.Context, command *kong.Context, log *sl
 		return err
 	}
 	defer writer.Stop()
+	defer startRollups(conn, reg, log).Stop()
 	mountAPI(ops.mux, writer, conn, log)
 	if err := ops.listen(c.Admin); err != nil {
 		return err

@@ -97,6 +97,7 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 	config.Ingest.Node, config.Ingest.Spool = upNode, filepath.Join(c.Data, "spool")
 	config.Geo.Country = assets.CountryDB
 	reg := newRegistry()
+	defer startRollups(conn, reg, log).Stop()
 	node, err := newEdge(config, reg, log)
 	if err != nil {
 		return err

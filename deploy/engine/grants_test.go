@@ -34,7 +34,7 @@ func TestGrants(t *testing.T) {
 		{engine.Edge, insertConversion, true},
 		{engine.Edge, insertLedger, true},
 		{engine.Edge, "INSERT INTO doubtful_batches (source, batch_id, week) SELECT 'clicks', 'a-1', toDate('2026-07-06')", true},
-		{engine.Edge, "INSERT INTO doubtful_batches (source, batch_id, week, checked) SELECT 'clicks', 'a-1', toDate('2026-07-06'), now64(3)", false},
+		{engine.Edge, "INSERT INTO doubtful_batches (source, batch_id, week, checked) SELECT 'clicks', 'a-1', toDate('2026-07-06'), true", false},
 		{engine.Edge, "SELECT batch_id, count(), min(ts), any(node), any(click_id) FROM clicks GROUP BY batch_id", true},
 		{engine.Edge, "SELECT batch_id, count(), min(ts), any(node), any(click_id) FROM conversions GROUP BY batch_id", true},
 		{engine.Edge, "SELECT * FROM node_ledger", true},

@@ -14,8 +14,6 @@ type batch struct {
 	Source string    `ch:"source"` // the raw table
 	Name   string    `ch:"batch_id"`
 	Week   time.Time `ch:"week"` // Monday of its partition
-
-	Reported time.Time `ch:"reported"`
 }
 
 // batchName is what names look like: an edge writes them, and they become part of statements.
@@ -25,12 +23,12 @@ const batchName = "^[0-9A-Za-z]+-[0-9A-Za-z]+$"
 // doubt included.
 func (k *Keeper) reported(ctx context.Context) ([]batch, error) {
 	const query = `
-		SELECT toString(source) AS source, batch_id, week, reported
+		SELECT toString(source) AS source, batch_id, week
 		FROM doubtful_batches FINAL
-		WHERE checked = toDateTime64(0, 3)
+		WHERE NOT checked
 			AND match(batch_id, {name:String})
-			AND reported <= now64(3) - toIntervalMillisecond({settle:Int64})
-			AND reported < (SELECT ifNull(minOrNull(now64(3) - toIntervalMillisecond(toInt64(elapsed * 1000))), now64(3))
+			AND told <= now64(3) - toIntervalMillisecond({settle:Int64})
+			AND told < (SELECT ifNull(minOrNull(now64(3) - toIntervalMillisecond(toInt64(elapsed * 1000))), now64(3))
 				FROM system.processes WHERE query_kind = 'Insert' AND current_database = currentDatabase())
 		ORDER BY source, batch_id`
 	var batches []batch
@@ -43,43 +41,52 @@ func (k *Keeper) reported(ctx context.Context) ([]batch, error) {
 	return batches, nil
 }
 
-// done notes that every rollup holds the batch once. Done twice it says the same.
+// done notes that every rollup holds the batch once.
 func (k *Keeper) done(ctx context.Context, b batch, mended []string) error {
-	const statement = "INSERT INTO doubtful_batches (source, batch_id, week, reported, checked, mended) " +
-		"SELECT ?, ?, ?, fromUnixTimestamp64Milli(?), now64(3), ?"
-	if err := k.config.Conn.Exec(ctx, statement, b.Source, b.Name, b.Week.Format(time.DateOnly), b.Reported.UnixMilli(), mended); err != nil {
+	const statement = "INSERT INTO doubtful_batches (source, batch_id, week, checked, mended) SELECT ?, ?, ?, true, ?"
+	if err := k.config.Conn.Exec(ctx, statement, b.Source, b.Name, b.Week.Format(time.DateOnly), mended); err != nil {
 		return fmt.Errorf("note that batch %s of %s is in every rollup: %w", b.Name, b.Source, err)
 	}
 	return nil
 }
 
-// Report looks through the weeks of a raw table from one day to another, both included, for batches that some rollup holds
-// not exactly once, and reports them to be checked. Batches of inserts that are under way may be among them.
-func (k *Keeper) Report(ctx context.Context, source string, from, to time.Time) error {
-	targets, err := k.targets(ctx, source)
-	if err != nil {
-		return err
-	}
-	for _, t := range targets {
-		// A partition of raw is a week and the rollup's is the same.
-		statement := fmt.Sprintf(`
-			INSERT INTO doubtful_batches (source, batch_id, week)
-			SELECT {source:String}, raw.batch_id, raw.week
-			FROM (SELECT DISTINCT toString(batch_id) AS batch_id, %[1]s AS week FROM %[2]s
-				WHERE %[1]s BETWEEN toMonday({from:Date}) AND {to:Date}) AS raw
-			LEFT JOIN (SELECT arrayJoin(batches) AS mark, count() AS times FROM %[3]s GROUP BY mark) AS plus
-				ON plus.mark = xxh3(raw.batch_id)
-			LEFT JOIN (SELECT bitNot(arrayJoin(batches)) AS mark, count() AS times FROM %[3]s GROUP BY mark) AS minus
-				ON minus.mark = xxh3(raw.batch_id)
-			WHERE toInt64(plus.times) - toInt64(minus.times) != 1`, t.week, quote(source), quote(t.rollup))
-		ctx := withParameters(ctx, clickhouse.Parameters{
-			"source": source, "from": from.Format(time.DateOnly), "to": to.Format(time.DateOnly),
-		})
-		if err := k.config.Conn.Exec(ctx, statement); err != nil {
-			return fmt.Errorf("compare the batches of %s with rollup %s: %w", source, t.rollup, err)
+// Report looks through the weeks from one day to another, both included, for batches that some rollup holds not exactly
+// once, reports them to be checked, and returns how many reports wait. Batches of inserts that are under way may be
+// among them.
+func (k *Keeper) Report(ctx context.Context, from, to time.Time) (waiting uint64, err error) {
+	for _, source := range []string{"clicks", "conversions"} {
+		targets, err := k.targets(ctx, source)
+		if err != nil {
+			return 0, err
+		}
+		for _, t := range targets {
+			if err := k.compare(ctx, t, from, to); err != nil {
+				return 0, fmt.Errorf("compare the batches of %s with rollup %s: %w", source, t.rollup, err)
+			}
 		}
 	}
-	return nil
+	const open = "SELECT count() FROM doubtful_batches FINAL WHERE NOT checked"
+	if err := k.config.Conn.QueryRow(ctx, open).Scan(&waiting); err != nil {
+		return 0, fmt.Errorf("read doubtful_batches: %w", err)
+	}
+	return waiting, nil
+}
+
+// compare reports the batches of raw that the rollup holds not exactly once.
+func (k *Keeper) compare(ctx context.Context, t target, from, to time.Time) error {
+	statement := fmt.Sprintf(`
+		INSERT INTO doubtful_batches (source, batch_id, week)
+		SELECT {source:String}, raw.batch_id, raw.week
+		FROM (SELECT DISTINCT toString(batch_id) AS batch_id, %[1]s AS week FROM %[2]s
+			WHERE %[1]s BETWEEN toMonday({from:Date}) AND {to:Date}) AS raw
+		LEFT JOIN (SELECT arrayJoin(batches) AS mark, count() AS times FROM %[3]s GROUP BY mark) AS plus
+			ON plus.mark = xxh3(raw.batch_id)
+		LEFT JOIN (SELECT bitNot(arrayJoin(batches)) AS mark, count() AS times FROM %[3]s GROUP BY mark) AS minus
+			ON minus.mark = xxh3(raw.batch_id)
+		WHERE toInt64(plus.times) - toInt64(minus.times) != 1`, t.week, quote(t.source), quote(t.rollup))
+	return k.config.Conn.Exec(withParameters(ctx, clickhouse.Parameters{
+		"source": t.source, "from": from.Format(time.DateOnly), "to": to.Format(time.DateOnly),
+	}), statement)
 }
 
 func withParameters(ctx context.Context, p clickhouse.Parameters) context.Context {

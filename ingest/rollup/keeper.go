@@ -46,14 +46,14 @@ type Keeper struct {
 	checked prometheus.Counter
 	mended  prometheus.Counter
 
-	stop    context.CancelFunc
+	stop    context.CancelFunc // nil before Start
 	stopped chan struct{}
 }
 
 // New returns a Keeper that does nothing until Start.
 func New(c Config) *Keeper {
 	k := &Keeper{
-		config: c, stop: func() {}, stopped: make(chan struct{}),
+		config: c,
 		checked: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "carom_rollup_batches_checked_total", Help: "Batches once in doubt that were compared with every rollup.",
 		}),
@@ -68,7 +68,7 @@ func New(c Config) *Keeper {
 // Start begins to look for reports, until Stop.
 func (k *Keeper) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
-	k.stop = cancel
+	k.stop, k.stopped = cancel, make(chan struct{})
 	go func() {
 		defer close(k.stopped)
 		tick := time.NewTicker(k.config.Every)
@@ -88,6 +88,9 @@ func (k *Keeper) Start() {
 
 // Stop ends what Start began. A mend that is cut off is done again by the next Keeper.
 func (k *Keeper) Stop() {
+	if k.stop == nil {
+		return
+	}
 	k.stop()
 	<-k.stopped
 }

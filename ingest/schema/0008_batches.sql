@@ -36,18 +36,18 @@ CREATE TABLE IF NOT EXISTS doubtful_batches
     source   LowCardinality(String) COMMENT 'the raw table',
     batch_id String,
     week     Date COMMENT 'Monday of its partition',
-    reported DateTime64(3, 'UTC') DEFAULT now64(3),
-    checked  DateTime64(3, 'UTC') COMMENT 'since when every rollup holds it once; 1970 = not yet looked at',
+    told     DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when this was said; the newest word holds',
+    checked  Bool COMMENT 'every rollup holds it once',
     mended   Array(String) COMMENT 'rollups that held it not exactly once'
 )
-ENGINE = ReplacingMergeTree(checked)
+ENGINE = ReplacingMergeTree(told)
 ORDER BY (source, batch_id);
 
--- Batches of before have no marks: they pass for checked.
-INSERT INTO doubtful_batches (source, batch_id, week, checked)
-SELECT DISTINCT 'clicks', batch_id, toMonday(ts), now64(3) FROM clicks;
-INSERT INTO doubtful_batches (source, batch_id, week, checked)
-SELECT DISTINCT 'conversions', batch_id, toMonday(received), now64(3) FROM conversions;
+-- Batches of before have no marks: they pass for checked, for good.
+INSERT INTO doubtful_batches (source, batch_id, week, told, checked)
+SELECT DISTINCT 'clicks', batch_id, toMonday(ts), '2200-01-01 00:00:00.000', true FROM clicks;
+INSERT INTO doubtful_batches (source, batch_id, week, told, checked)
+SELECT DISTINCT 'conversions', batch_id, toMonday(received), '2200-01-01 00:00:00.000', true FROM conversions;
 
 -- +goose Down
 SELECT 'marks and doubts are never dropped by a migration';
