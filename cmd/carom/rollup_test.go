@@ -4,9 +4,28 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
+	"carom/ingest/rollup"
 )
+
+// keepRollups does at once what the control process does within a minute.
+func keepRollups(t *testing.T, db *chtest.DB) {
+	t.Helper()
+	config := rollup.Default()
+	config.Conn, config.Registerer, config.Settle = db.Conn, prometheus.NewRegistry(), 0
+	if _, err := rollup.New(config).Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	var doubtful, mended uint64
+	const query = "SELECT count(), countIf(notEmpty(mended)) FROM doubtful_batches FINAL"
+	if err := db.Conn.QueryRow(t.Context(), query).Scan(&doubtful, &mended); err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d batches were in doubt, %d not in every rollup once", doubtful, mended)
+}
 
 func TestSchemaMend(t *testing.T) {
 	db := chtest.New(t)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -217,6 +218,42 @@ func TestTwice(t *testing.T) {
 	for _, r := range w.targets("clicks") {
 		w.exec("OPTIMIZE TABLE " + r.rollup + " FINAL")
 	}
+	w.inStep()
+}
+
+// A server killed between noting a token and keeping its rows acknowledges a second attempt without having them: what a
+// rollup lost so is in it again.
+func TestPartLostWithItsToken(t *testing.T) {
+	config := chtest.Config(t)
+	server := chtest.Start(t, config)
+	db := chtest.Use(t, server)
+	w := world{t, db, chtest.Open(t, server.DSN(engine.Edge))}
+	w.mustInsert(1, 0)
+	w.mustInsert(2, 0)
+	var part string
+	const query = "SELECT path FROM system.parts WHERE table = 'clicks_by_geo_daily' AND active ORDER BY max_block_number DESC LIMIT 1"
+	if err := db.Conn.QueryRow(t.Context(), query).Scan(&part); err != nil {
+		t.Fatal(err)
+	}
+	process, err := os.FindProcess(server.Pid())
+	if err == nil {
+		err = process.Kill()
+	}
+	if err == nil {
+		<-server.Done()
+		err = os.RemoveAll(part)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	server = chtest.Start(t, config)
+	w.db, w.edge = chtest.Use(t, server), chtest.Open(t, server.DSN(engine.Edge))
+	w.mustInsert(2, 0)
+	if differ := w.differing(); !slices.Equal(differ, []string{"clicks_by_geo_daily"}) {
+		t.Fatalf("out of step: %s, want clicks_by_geo_daily", differ)
+	}
+	w.report(name(2))
+	w.check(1)
 	w.inStep()
 }
 
