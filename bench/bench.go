@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -33,6 +34,7 @@ type bench struct {
 	bare      *process
 	nginx     *process
 	carom     *caromNode
+	spooled   *caromNode // the same with a spool on the disk
 	ceiling   *ceiling
 	result    result
 	clicks    uint64 // that Carom has answered
@@ -121,16 +123,20 @@ func (b *bench) makeStreams() error {
 	return nil
 }
 
-func (b *bench) startNode(ctx context.Context, bufferBytes int, keepMemory bool) (*caromNode, error) {
+// startNode starts a node of that number. spool is its directory, or "".
+func (b *bench) startNode(ctx context.Context, number, bufferBytes int, spool string) (*caromNode, error) {
 	return startCarom(ctx, b.cpus.server, b.program, b.world, caromConfig{
 		dsn: b.engine.DSN(engine.Edge), countryDB: b.countryDB, batchRows: b.options.BatchRows,
-		bufferBytes: bufferBytes, keepMemory: keepMemory, direct: b.options.Direct,
+		bufferBytes: bufferBytes, number: number, spool: spool, direct: b.options.Direct,
 	})
 }
 
 // startServers starts Carom, sees what it answers, and starts the others to answer alike.
 func (b *bench) startServers(ctx context.Context) (err error) {
-	if b.carom, err = b.startNode(ctx, b.bufferBytes(), true); err != nil {
+	if b.carom, err = b.startNode(ctx, memoryNode, b.bufferBytes(), ""); err != nil {
+		return err
+	}
+	if b.spooled, err = b.startNode(ctx, spoolNode, b.bufferBytes(), filepath.Join(b.dir, "spool")); err != nil {
 		return err
 	}
 	if b.nginx, err = startNginx(ctx, b.cpus.server, filepath.Join(b.dir, "nginx"), b.world); err != nil {
@@ -148,9 +154,19 @@ func (b *bench) startServers(ctx context.Context) (err error) {
 		if len(location) != b.result.LocationBytes {
 			return fmt.Errorf("%s answers %d bytes, not %d: %s", p.name, len(location), b.result.LocationBytes, location)
 		}
+	}
+	for _, n := range b.nodes() { // one that is stopped while it connects to the engine takes it along
+		if _, err := n.drain(ctx); err != nil {
+			return err
+		}
+		if err := n.rest(ctx); err != nil {
+			return err
+		}
+	}
+	for _, p := range b.servers() {
 		p.pause()
 	}
-	b.clicks++ // the probe
+	b.clicks += uint64(len(b.nodes())) // the probes
 	return nil
 }
 
@@ -183,10 +199,15 @@ func (b *bench) bufferBytes() int {
 	return clickBytes * (int((b.options.Seconds+2)*(mostPerSecond+float64(b.options.Rate))) + 4*b.options.BatchRows)
 }
 
+// nodes are those of Carom.
+func (b *bench) nodes() []*caromNode {
+	return slices.DeleteFunc([]*caromNode{b.carom, b.spooled}, func(n *caromNode) bool { return n == nil })
+}
+
 func (b *bench) servers() []*process {
 	var all []*process
-	if b.carom != nil {
-		all = append(all, b.carom.process)
+	for _, n := range b.nodes() {
+		all = append(all, n.process)
 	}
 	for _, p := range []*process{b.nginx, b.bare} {
 		if p != nil {
@@ -242,7 +263,7 @@ func (b *bench) run(ctx context.Context) error {
 		err = b.startServers(ctx)
 	}
 	if err == nil {
-		err = b.touchBuffer(ctx)
+		err = b.touchBuffers(ctx)
 	}
 	for round := 0; err == nil && round < b.options.Rounds; round++ {
 		err = b.round(ctx, round)

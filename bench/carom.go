@@ -25,7 +25,11 @@ type caromNode struct {
 	batchRows int
 }
 
-const caromNumber = 1 // of the node
+// Numbers of the nodes; rows that a ceiling makes have number 0.
+const (
+	memoryNode = 1
+	spoolNode  = 2
+)
 
 // caromConfig is what a node under load differs in from the default.
 type caromConfig struct {
@@ -33,8 +37,9 @@ type caromConfig struct {
 	countryDB   string
 	batchRows   int
 	bufferBytes int
-	direct      bool // no proxy in front
-	keepMemory  bool // what was used once stays the process's own
+	number      int    // of the node
+	spool       string // directory; "" = memory
+	direct      bool   // no proxy in front
 }
 
 // buildCarom builds the production binary, without the engine.
@@ -58,16 +63,16 @@ func startCarom(ctx context.Context, cpu int, program string, w *world, c caromC
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program, "serve", "--listen", public, "--admin", admin, "--node", strconv.Itoa(caromNumber),
+	cmd := exec.Command(program, "serve", "--listen", public, "--admin", admin, "--node", strconv.Itoa(c.number),
 		"--cluster-secret", w.secretFile, "--geo-country", c.countryDB, "--pprof",
 		"--batch-rows", strconv.Itoa(c.batchRows), "--buffer-bytes", strconv.Itoa(c.bufferBytes))
+	if c.spool != "" {
+		cmd.Args = append(cmd.Args, "--spool", c.spool)
+	}
 	if !c.direct {
 		cmd.Args = append(cmd.Args, "--trusted-proxies", "127.0.0.1")
 	}
 	cmd.Env = append(os.Environ(), "CAROM_CLICKHOUSE="+c.dsn) // it holds a password
-	if c.keepMemory {
-		cmd.Env = append(cmd.Env, "GODEBUG=madvdontneed=0")
-	}
 	p, err := startProcess(ctx, "carom", public, cpu, cmd)
 	if err != nil {
 		return nil, err
@@ -263,8 +268,8 @@ type mark struct {
 	cpu    usage
 }
 
-// stored counts the node's clicks in ClickHouse.
+// stored counts the clicks of all nodes in ClickHouse.
 func stored(ctx context.Context, conn driver.Conn) (rows uint64, err error) {
-	err = conn.QueryRow(ctx, "SELECT count() FROM clicks WHERE node = ?", caromNumber).Scan(&rows)
+	err = conn.QueryRow(ctx, "SELECT count() FROM clicks WHERE node IN (?, ?)", memoryNode, spoolNode).Scan(&rows)
 	return rows, err
 }

@@ -45,7 +45,7 @@ func (c *ceiling) measureCopied(ctx context.Context) (flush, error) {
 			(SELECT batch_id FROM clicks WHERE node = ? GROUP BY batch_id HAVING count() = ? ORDER BY max(ts) DESC LIMIT 1)
 		ORDER BY ts`,
 	} {
-		args := []any{caromNumber, c.rows}[:strings.Count(statement, "?")]
+		args := []any{memoryNode, c.rows}[:strings.Count(statement, "?")]
 		if err := c.conn.Exec(ctx, statement, args...); err != nil {
 			return flush{}, fmt.Errorf("keep a batch of Carom's rows: %w", err)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"carom/ingest"
@@ -15,28 +16,30 @@ import (
 const (
 	targetBare  = "bare fasthttp"
 	targetNginx = "nginx, map and log"
-	targetAlone = "Carom, edge alone" // ClickHouse paused while clicks pile up in the buffer
-	targetWhole = "Carom, whole"      // ClickHouse attached and storing
+	targetAlone = "Carom, edge alone"        // ClickHouse paused while clicks pile up in the buffer
+	targetSpool = "Carom, edge alone, spool" // the same on the disk
+	targetWhole = "Carom, whole"             // ClickHouse attached and storing
 
 	streamHot    = "hot"
 	streamRandom = "random"
 
 	writerCarom  = "Carom's writer"
+	writerSpool  = "Carom's writer, spool"
 	writerMade   = "ceiling, rows made from numbers()"
 	writerCopied = "ceiling, Carom's rows copied"
 )
 
 // In the order of measuring and of the report.
 var (
-	targetNames = [...]string{targetBare, targetNginx, targetAlone, targetWhole}
+	targetNames = [...]string{targetBare, targetNginx, targetAlone, targetSpool, targetWhole}
 	streamNames = [...]string{streamHot, streamRandom}
-	writerNames = [...]string{writerCarom, writerMade, writerCopied}
+	writerNames = [...]string{writerCarom, writerSpool, writerMade, writerCopied}
 )
 
 // memory is what a fresh node with the default buffer needs: with its links only, then at the open loop's rate, then with
 // all that the closed loop asks for. The last two are peaks.
 func (b *bench) memory(ctx context.Context) error {
-	node, err := b.startNode(ctx, ingest.Default().Ring.BudgetBytes, false)
+	node, err := b.startNode(ctx, memoryNode, ingest.Default().Ring.BudgetBytes, "")
 	if err != nil {
 		return err
 	}
@@ -58,33 +61,45 @@ func (b *bench) memory(ctx context.Context) error {
 		return err
 	}
 	b.clicks += atRate.Answered + flood.requests
-	_, m.Flooded, err = memoryOf(pid)
+	if _, m.Flooded, err = memoryOf(pid); err != nil {
+		return err
+	}
+	_, err = node.drain(ctx) // stopped in the middle of an insert it could take the engine along
 	return err
 }
 
-// touchBuffer lets as many clicks pile up as a round will. In service the buffer's memory is used again and again; here most
+// touchBuffers lets as many clicks pile up as a round will. In service a buffer's memory is used again and again; here most
 // of it would be new to the process each time, and the kernel's zeroing of it would cost a request more than Carom does.
-func (b *bench) touchBuffer(ctx context.Context) error {
-	if err := b.carom.wake(ctx); err != nil {
+func (b *bench) touchBuffers(ctx context.Context) error {
+	for _, n := range b.nodes() {
+		if err := b.touchBuffer(ctx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) touchBuffer(ctx context.Context, n *caromNode) error {
+	if err := n.wake(ctx); err != nil {
 		return err
 	}
-	defer b.carom.pause()
+	defer n.pause()
 	b.pauseEngine()
 	defer b.resumeEngine()
 	s := b.streams[len(b.streams)-1]
-	if err := b.fillFlights(ctx, s); err != nil {
+	if err := b.fillFlights(ctx, n, s); err != nil {
 		return err
 	}
-	l, err := b.wrk.run(ctx, b.carom.addr, s, 3*b.options.duration()/2)
+	l, err := b.wrk.run(ctx, n.addr, s, 3*b.options.duration()/2)
 	if err != nil {
 		return err
 	}
 	b.clicks += l.requests
 	b.resumeEngine()
-	if _, err := b.carom.drain(ctx); err != nil {
+	if _, err := n.drain(ctx); err != nil {
 		return err
 	}
-	return b.carom.collect(ctx)
+	return n.collect(ctx)
 }
 
 // round measures everything once, one target after the other.
@@ -106,7 +121,7 @@ func (b *bench) round(ctx context.Context, round int) error {
 	return nil
 }
 
-// alone measures the servers with the engine paused, and then how Carom brings to ClickHouse what has piled up.
+// alone measures the servers with the engine paused.
 func (b *bench) alone(ctx context.Context, round int, s *stream) error {
 	for _, t := range []struct {
 		name string
@@ -121,31 +136,47 @@ func (b *bench) alone(ctx context.Context, round int, s *stream) error {
 		}
 		t.p.pause()
 	}
+	for _, t := range []struct {
+		target, writer string
+		n              *caromNode
+	}{{targetAlone, writerCarom, b.carom}, {targetSpool, writerSpool, b.spooled}} {
+		if err := b.aloneNode(ctx, round, s, t.target, t.writer, t.n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// aloneNode measures a node with the engine paused, and then how it brings to ClickHouse what has piled up.
+func (b *bench) aloneNode(ctx context.Context, round int, s *stream, target, writer string, n *caromNode) error {
 	if err := b.quiet(ctx); err != nil {
 		return err
 	}
-	if err := b.carom.wake(ctx); err != nil {
+	if err := n.wake(ctx); err != nil {
 		return err
 	}
-	defer b.carom.pause()
-	if err := b.aloneOn(ctx, round, s, targetAlone, b.carom.process); err != nil {
+	defer n.pause()
+	if err := b.aloneOn(ctx, round, s, target, n.process); err != nil {
 		return err
 	}
-	err := b.profiled(ctx, round, s, "flusher", b.carom.process, func() error {
-		return b.flush(round, s, writerCarom, func() (flush, error) { return b.carom.drain(ctx) })
+	err := b.profiled(ctx, round, s, "flusher", n.process, func() error {
+		return b.flush(round, s, writer, func() (flush, error) { return n.drain(ctx) })
 	})
 	if err != nil {
 		return err
 	}
-	return b.carom.collect(ctx)
+	return n.collect(ctx)
 }
 
 // aloneOn measures one server with the engine paused.
 func (b *bench) aloneOn(ctx context.Context, round int, s *stream, target string, p *process) error {
 	b.pauseEngine()
 	defer b.resumeEngine()
-	if p == b.carom.process {
-		if err := b.fillFlights(ctx, s); err != nil {
+	for _, n := range b.nodes() {
+		if p != n.process {
+			continue
+		}
+		if err := b.fillFlights(ctx, n, s); err != nil {
 			return err
 		}
 	}
@@ -154,17 +185,17 @@ func (b *bench) aloneOn(ctx context.Context, round int, s *stream, target string
 
 // fillFlights sends clicks until the flusher holds all batches it can: with the engine paused it then rests, and what Carom
 // does is answering alone.
-func (b *bench) fillFlights(ctx context.Context, s *stream) error {
+func (b *bench) fillFlights(ctx context.Context, n *caromNode, s *stream) error {
 	const flights = 2
 	for filled := 0; filled < (flights+1)*b.options.BatchRows; {
-		l, err := b.wrk.run(ctx, b.carom.addr, s, time.Second)
+		l, err := b.wrk.run(ctx, n.addr, s, time.Second)
 		if err != nil {
 			return err
 		}
 		filled += int(l.requests)
 		b.clicks += l.requests
 	}
-	return b.carom.rest(ctx)
+	return n.rest(ctx)
 }
 
 // whole measures Carom with ClickHouse storing its clicks, which shares a CPU with the generator.
@@ -204,9 +235,14 @@ func (b *bench) drive(ctx context.Context, round int, s *stream, target string, 
 	return err
 }
 
+// counts reports whether what p answers becomes clicks.
+func (b *bench) counts(p *process) bool {
+	return slices.ContainsFunc(b.nodes(), func(n *caromNode) bool { return n.process == p })
+}
+
 func (b *bench) openLoop(ctx context.Context, s *stream, p *process) (latencies, error) {
 	l, err := runOpen(ctx, p.addr, s, b.options.Conns, b.options.Rate, b.options.duration())
-	if p == b.carom.process {
+	if b.counts(p) {
 		b.clicks += l.Answered
 	}
 	return l, err
@@ -235,7 +271,7 @@ func (b *bench) closedLoop(ctx context.Context, round int, s *stream, target str
 		return err
 	}
 	total := loaded
-	if p == b.carom.process {
+	if b.counts(p) {
 		b.clicks += l.requests
 	}
 	if target == targetWhole {

@@ -3,6 +3,7 @@ package control_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -299,6 +300,22 @@ func TestImportFileRefusesTheHeaderBeforeSending(t *testing.T) {
 	}
 }
 
+// TestClientTellsWhatAnAnswerSays, also where it is none of the API's, and what to do when there is none.
+func TestClientTellsWhatAnAnswerSays(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "call it localhost"+strings.Repeat(".", 1000), http.StatusMisdirectedRequest)
+	}))
+	_, err := client(t, server.URL, "token").Tokens(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "421 Misdirected Request: call it localhost") || len(err.Error()) > 500 {
+		t.Errorf("an answer that is not the API's: %v", err)
+	}
+	server.Close()
+	_, err = client(t, server.URL, "token").Tokens(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "see that carom up or carom control runs") {
+		t.Errorf("no answer: %v", err)
+	}
+}
+
 func TestImportFileSendsPartsAndFindsRepeatsAcrossThem(t *testing.T) {
 	w := newWorld(t)
 	c := client(t, w.serve(), w.token(control.Editor))
@@ -317,7 +334,10 @@ func TestImportFileSendsPartsAndFindsRepeatsAcrossThem(t *testing.T) {
 	line("mended,Mended")
 	line("last,Last")
 	var steps []control.Progress
-	got, err := c.ImportFile(t.Context(), "influencers", strings.NewReader(file.String()), func(p control.Progress) { steps = append(steps, p) })
+	got, err := c.ImportFile(t.Context(), "influencers", strings.NewReader(file.String()), func(p control.Progress) error {
+		steps = append(steps, p)
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -332,8 +352,71 @@ func TestImportFileSendsPartsAndFindsRepeatsAcrossThem(t *testing.T) {
 	if diff := cmp.Diff(want, got.Rejected); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	var told []control.Reject
+	for _, step := range steps {
+		told = append(told, step.Rejected...)
+	}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("progress tells other rejects (-want +got):\n%s", diff)
+	}
 	if last := steps[len(steps)-1]; len(steps) != 3 || last.Lines != 2*control.ChunkRows+5 || last.Bytes != int64(file.Len()) {
 		t.Errorf("progress %+v of a file of %d bytes", steps, file.Len())
+	}
+}
+
+// TestRejectsAreBounded: a file full of mistakes is told of line by line, and nobody holds all of it.
+func TestRejectsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	c := client(t, w.serve(), w.token(control.Editor))
+	const bad = 25_000
+	file := "influencer,name\ngood,Good\n" + strings.Repeat("bad,\n", bad/2) + strings.Repeat("good,Good\n", bad/2)
+
+	whole, err := c.Import(t.Context(), "influencers", 2, []byte(file))
+	if err != nil || whole.Created != 1 || len(whole.Rejected) != control.ChunkRows || whole.Rejects() != bad || whole.Lines() != bad+1 {
+		t.Errorf("in one request: %d listed, %d in all, %v", len(whole.Rejected), whole.Rejects(), err)
+	}
+	line := 2
+	parts, err := c.ImportFile(t.Context(), "influencers", strings.NewReader(file), func(p control.Progress) error {
+		for _, r := range p.Rejected {
+			if line++; r.Line != line {
+				t.Fatalf("told of line %d, want %d", r.Line, line)
+			}
+		}
+		return nil
+	})
+	if err != nil || line != bad+2 || parts.Unchanged != 1 || len(parts.Rejected) != control.ChunkRows || parts.Rejects() != bad {
+		t.Errorf("in parts: told up to line %d, %d listed, %d in all, %v", line, len(parts.Rejected), parts.Rejects(), err)
+	}
+	stop := errors.New("disk full")
+	if _, err := c.ImportFile(t.Context(), "influencers", strings.NewReader(file), func(control.Progress) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("progress failed: %v", err)
+	}
+}
+
+// TestHugeCell is one line's mistake; a quote left open is the file's.
+func TestHugeCell(t *testing.T) {
+	w := newWorld(t)
+	c := client(t, w.serve(), w.token(control.Editor))
+	huge := strings.Repeat("x", 1<<20)
+	send := func(file string) (control.Result, error) {
+		return c.ImportFile(t.Context(), "influencers", strings.NewReader(file), func(control.Progress) error { return nil })
+	}
+	got, err := send("\ufeffinfluencer,name\r\nfirst,First\r\nsecond,\"" + huge + "\"\r\n" + huge + ",Third\r\nfourth,Fourth\r\n")
+	if err != nil || got.Created != 2 || len(got.Rejected) != 2 {
+		t.Fatalf("%d created, %d rejected, %v", got.Created, len(got.Rejected), err)
+	}
+	for i, column := range []string{"name", "influencer"} {
+		if r := got.Rejected[i]; r.Line != i+3 || r.Column != column || !strings.Contains(r.Reason, "1048576 bytes") || len(r.Value) > 210 {
+			t.Errorf("line %d, column %s: %s: %q", r.Line, r.Column, r.Reason, r.Value)
+		}
+	}
+	got, err = send("influencer,name\nfifth,Fifth\nsixth,\"Sixth\n" + strings.Repeat("more,More\n", 500_000))
+	if err == nil || !strings.Contains(err.Error(), "line 3: ") || !strings.Contains(err.Error(), "quote left open") {
+		t.Errorf("a quote left open: %+v, %v", got, err)
+	}
+	got, err = send("influencer,name\nseventh,Seventh\neighth,\"Eighth\nninth,Ninth\n")
+	if err != nil || got.Created != 1 || len(got.Rejected) != 1 || got.Rejected[0].Line != 3 {
+		t.Errorf("a quote left open in a short file: %+v, %v", got, err)
 	}
 }
 

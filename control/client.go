@@ -18,7 +18,7 @@ import (
 	"carom/redirect"
 )
 
-// clientTimeout bounds a request of a Client, exports excepted.
+// clientTimeout bounds a request of a Client; of reports and exports, whose answers may be long, the wait for the first byte.
 const clientTimeout = 2 * time.Minute
 
 // A Client talks to the API of a control process.
@@ -34,10 +34,13 @@ func NewClient(server, token string) (*Client, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
 		return nil, errors.New("the address of the control process must be http://host:port or https://host:port")
 	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.ResponseHeaderTimeout = clientTimeout
 	return &Client{
 		server: strings.TrimSuffix(server, "/") + apiPrefix,
 		token:  token,
 		http: &http.Client{
+			Transport: transport,
 			// A redirect would carry the token elsewhere.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
@@ -54,13 +57,15 @@ func (c *Client) Import(ctx context.Context, kind string, firstLine int, part []
 
 // A Progress says how far an import has come.
 type Progress struct {
-	Lines int   // dealt with
-	Bytes int64 // of the file
+	Lines    int      // dealt with
+	Bytes    int64    // of the file
+	Rejected []Reject // since the last progress, in the order of their lines
 }
 
 // ImportFile sends a whole CSV file in parts. Its header is checked first: where it is wrong nothing is sent and the error is
-// ErrHeader. After another error the Result counts what was imported before it; sending the file again does the rest.
-func (c *Client) ImportFile(ctx context.Context, kind string, file io.Reader, progress func(Progress)) (Result, error) {
+// ErrHeader. After another error the Result counts what was imported before it; sending the file again does the rest. An error
+// of progress ends the import, too. Only progress is told of every reject: a Result lists the first.
+func (c *Client) ImportFile(ctx context.Context, kind string, file io.Reader, progress func(Progress) error) (Result, error) {
 	result := newResult()
 	run, err := newRun(nil, kind, Scope{})
 	if err != nil {
@@ -74,24 +79,26 @@ func (c *Client) ImportFile(ctx context.Context, kind string, file io.Reader, pr
 	for {
 		part, err := in.next()
 		if errors.Is(err, io.EOF) {
-			sortRejects(result.Rejected)
 			return result, nil
 		}
 		if err != nil {
 			return result, err
 		}
+		answer := newResult()
 		if part.records > 0 {
-			answer, err := c.Import(ctx, kind, part.firstLine, part.csv)
-			if err != nil {
+			if answer, err = c.Import(ctx, kind, part.firstLine, part.csv); err != nil {
 				return result, fmt.Errorf("import %s from line %d on: %w", kind, part.firstLine, err)
 			}
 			in.accept(part, answer.Rejected)
-			result.add(answer)
 		}
-		result.Rejected = append(result.Rejected, part.repeats...)
+		answer.reject(part.repeats...)
+		sortRejects(answer.Rejected)
+		result.add(answer)
 		done.Lines += part.records + len(part.repeats)
-		done.Bytes = in.offset
-		progress(done)
+		done.Bytes, done.Rejected = in.offset, answer.Rejected
+		if err := progress(done); err != nil {
+			return result, err
+		}
 	}
 }
 
@@ -222,7 +229,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("control process does not answer: %w", err)
+		return nil, fmt.Errorf("control process does not answer: see that carom up or carom control runs at this address: %w", err)
 	}
 	if response.StatusCode < http.StatusMultipleChoices {
 		return response, nil
@@ -231,7 +238,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	var problem huma.ErrorModel
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxProblem))
 	if err != nil || json.Unmarshal(text, &problem) != nil || problem.Detail == "" {
-		return nil, fmt.Errorf("%s %s: %s", method, path, response.Status)
+		return nil, fmt.Errorf("%s %s: %s: %s", method, path, response.Status, shortened(strings.TrimSpace(string(text)), maxRejectValue))
 	}
 	message := problem.Detail
 	for _, detail := range problem.Errors {

@@ -13,14 +13,14 @@ import (
 const (
 	// maxPartBytes ends a part early where lines are long.
 	maxPartBytes = 8 << 20
-	// maxRecordBytes bounds one record; a longer one is a quote that was never closed.
-	maxRecordBytes = 1 << 20
+	// maxRecordBytes bounds one record; a longer one is a quote that was never closed. A shorter one is one line's mistake.
+	maxRecordBytes = 4 << 20
 )
 
 // errLongRecord ends the reading of a file that cannot be CSV.
 var errLongRecord = fmt.Errorf("a record of more than %d bytes: is a quote left open?", maxRecordBytes)
 
-// A cutter cuts a CSV file into parts of up to ChunkRows records, each to be imported on its own. A part holds the bytes of the
+// A cutter cuts a CSV file into parts of up to ChunkRows records, repeats included, each to be imported on its own. A part holds the bytes of the
 // file as they are, so its line numbers are the file's. Lines that repeat a key of an earlier part are taken out: no part can know
 // of the others. Those within a part are left to the importer.
 type cutter struct {
@@ -92,7 +92,7 @@ func (c *cutter) take() []byte {
 // next returns the next part, io.EOF at the end, or the error of reading.
 func (c *cutter) next() (part, error) {
 	p := part{csv: bytes.Clone(c.first), firstLine: c.lines + 1}
-	for p.records < ChunkRows && len(p.csv) < maxPartBytes {
+	for p.records+len(p.repeats) < ChunkRows && len(p.csv) < maxPartBytes {
 		cells, err := c.csv.Read()
 		var syntax *csv.ParseError
 		switch {

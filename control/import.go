@@ -13,27 +13,42 @@ import (
 // ChunkRows is how many lines are looked up, checked and written together, under one version.
 const ChunkRows = 10_000
 
-// Result says what an import did. The first four add up to the lines of the file.
+// maxListed is how many rejects, and how many warnings, a Result lists: more than ChunkRows lines can have. It bounds what a file
+// full of mistakes takes of memory.
+const maxListed = ChunkRows
+
+// Result says what an import did. The first five add up to the lines of the file, Rejected by its length.
 type Result struct {
 	Created   int       `json:"created"`
 	Updated   int       `json:"updated"`
 	Unchanged int       `json:"unchanged"`
-	Rejected  []Reject  `json:"rejected"`
-	Warnings  []Warning `json:"warnings" doc:"what a person should look at in lines that were accepted"`
+	Rejected  []Reject  `json:"rejected" doc:"the first 10000"`
+	Unlisted  int       `json:"unlisted" doc:"lines that were rejected beyond the first 10000"`
+	Warnings  []Warning `json:"warnings" doc:"what a person should look at in lines that were accepted, the first 10000"`
 }
 
 // A Warning says what is odd about a cell that was accepted.
 type Warning Reject
 
 // Lines is how many lines of the file the result tells of.
-func (r *Result) Lines() int { return r.Created + r.Updated + r.Unchanged + len(r.Rejected) }
+func (r *Result) Lines() int { return r.Created + r.Updated + r.Unchanged + r.Rejects() }
+
+// Rejects is how many lines of the file were rejected.
+func (r *Result) Rejects() int { return len(r.Rejected) + r.Unlisted }
 
 func (r *Result) add(other Result) {
 	r.Created += other.Created
 	r.Updated += other.Updated
 	r.Unchanged += other.Unchanged
-	r.Rejected = append(r.Rejected, other.Rejected...)
-	r.Warnings = append(r.Warnings, other.Warnings...)
+	r.reject(other.Rejected...)
+	r.Unlisted += other.Unlisted
+	r.Warnings = append(r.Warnings, other.Warnings[:min(len(other.Warnings), maxListed-len(r.Warnings))]...)
+}
+
+func (r *Result) reject(rejects ...Reject) {
+	listed := min(len(rejects), maxListed-len(r.Rejected))
+	r.Rejected = append(r.Rejected, rejects[:listed]...)
+	r.Unlisted += len(rejects) - listed
 }
 
 func newResult() Result { return Result{Rejected: []Reject{}, Warnings: []Warning{}} }
@@ -156,7 +171,7 @@ func (c *Control) importCSV(ctx context.Context, kind string, file io.Reader, sc
 		case err != nil:
 			return result, fmt.Errorf("read %s: %w", kind, err)
 		case bad != nil:
-			result.Rejected = append(result.Rejected, *bad)
+			result.reject(*bad)
 		default:
 			chunk = append(chunk, rec)
 		}

@@ -15,6 +15,7 @@ import (
 	"carom/deploy/engine"
 	"carom/geo"
 	"carom/ingest/chtest"
+	"carom/ingest/faults"
 	"carom/ingest/ring"
 )
 
@@ -74,7 +75,7 @@ func killedAt(t *testing.T, db *chtest.DB, n, from, to int) (copied string) {
 // the rows by then.
 func TestKilledWhileCuttingUp(t *testing.T) {
 	rows, bad := 7, 1
-	if *long {
+	if faults.Long() {
 		rows, bad = 12, 2
 	}
 	for _, test := range []struct {

@@ -44,21 +44,30 @@ func (t *text) EncodeColumn(b *proto.Buffer) { b.PutRaw(t.wire) }
 // WriteColumn adds the bytes to the writer without copying them.
 func (t *text) WriteColumn(w *proto.Writer) { w.ChainWrite(t.wire) }
 
-// lowCard is a LowCardinality(String) column that numbers values as they come. Most rows repeat the value before them
-// or one that is in the dictionary already: ch-go's own column would hash it twice a row, and a Go map takes three times as
-// long to find it. It lives for one block.
+// lowCard is a LowCardinality(String) column that numbers values as they come: nearly every row has one that is in the
+// dictionary already, which ch-go's own column would hash twice and a Go map take three times as long to find. It lives for
+// one block.
 type lowCard struct {
-	proto.ColLowCardinalityRaw // its keys have as many bits as number all values
-	index                      proto.ColStr
-	values                     []string     // by number
-	slots                      []uint32     // open addressing: 1 + a number, 0 = free; a power of two, at most half in use
-	seed                       maphash.Seed // clients choose values: nobody can make many that meet in one slot
-	last                       string       // value of the newest row
-	key                        int          // its number
+	proto.ColLowCardinalityRaw                        // its keys have as many bits as number all values
+	index                      proto.ColStr           // the dictionary as it is sent
+	values                     []string               // the dictionary
+	slots                      []uint32               // where to find a value in it: open addressing, a power of two, at most half in use
+	seed                       maphash.Seed           // of their hash. Clients choose values: nobody can make many that meet in one slot
+	recent                     [recentValues]numbered // strings that were appended, by their address: closed lists give the same ones again
+	last                       int                    // number of the newest bytes
 }
 
-// lowCardSlots is how many slots a dictionary begins with.
-const lowCardSlots = 64
+// numbered is a value and its place in the dictionary, from 1; 0 = none.
+type numbered struct {
+	value  string
+	number int
+}
+
+const (
+	lowCardSlots = 64 // that a dictionary begins with
+	recentBits   = 7
+	recentValues = 1 << recentBits
+)
 
 func newLowCard() *lowCard {
 	c := &lowCard{slots: make([]uint32, lowCardSlots), seed: maphash.MakeSeed()}
@@ -69,19 +78,30 @@ func newLowCard() *lowCard {
 
 // Append adds a value.
 func (c *lowCard) Append(value string) {
-	if value != c.last || len(c.values) == 0 {
-		slot := c.slot(value)
-		if *slot == 0 {
-			slot = c.add(slot, strings.Clone(value))
-		}
-		c.key = int(*slot) - 1
-		c.last = c.values[c.key]
+	address := uint64(uintptr(unsafe.Pointer(unsafe.StringData(value))))
+	r := &c.recent[address*0x9e3779b97f4a7c15>>(64-recentBits)]
+	if r.number == 0 || r.value != value {
+		*r = numbered{value, c.number(value)}
 	}
-	c.AppendKey(c.key)
+	c.AppendKey(r.number - 1)
 }
 
 // AppendBytes adds a value whose bytes the caller will use again.
-func (c *lowCard) AppendBytes(value []byte) { c.Append(view(value)) }
+func (c *lowCard) AppendBytes(value []byte) {
+	if c.last == 0 || c.values[c.last-1] != string(value) {
+		c.last = c.number(view(value))
+	}
+	c.AppendKey(c.last - 1)
+}
+
+// number is that of a value, which is put into the dictionary if it is new.
+func (c *lowCard) number(value string) int {
+	slot := c.slot(value)
+	if *slot == 0 {
+		slot = c.add(slot, strings.Clone(value))
+	}
+	return int(*slot)
+}
 
 // slot is where the number of a value is or belongs.
 func (c *lowCard) slot(value string) *uint32 {
@@ -132,8 +152,9 @@ func (c *lowCard) Reset() {
 	c.ColLowCardinalityRaw.Reset()
 	clear(c.slots)
 	clear(c.values)
+	clear(c.recent[:])
 	c.values = c.values[:0]
-	c.Key, c.last = proto.KeyUInt8, ""
+	c.Key, c.last = proto.KeyUInt8, 0
 }
 
 // view is bytes as a string for one call, which must not keep it.

@@ -17,22 +17,33 @@ const (
 func (f *Flusher) send(ctx context.Context) {
 	defer f.writer.close()
 	if f.recovered != nil {
-		f.deliver(ctx, f.recovered)
+		f.dispatch(ctx, f.recovered, func(ctx context.Context, _ *flight) error { return f.sole(ctx) })
 	}
 	for fl := range f.outbox {
-		for err := f.freeze(ctx, fl); f.pause(ctx, fl, err) && err != nil; {
-			err = f.freeze(ctx, fl)
-		}
-		if ctx.Err() == nil {
-			f.deliver(ctx, fl)
-		} else {
+		f.dispatch(ctx, fl, f.freeze)
+	}
+}
+
+// dispatch delivers a flight, after a step without which nothing of it may be sent.
+func (f *Flusher) dispatch(ctx context.Context, fl *flight, first func(context.Context, *flight) error) {
+	for {
+		err := first(ctx, fl)
+		if !f.pause(ctx, fl, err) {
 			f.delivered <- fl
+			return
+		}
+		if err == nil {
+			f.deliver(ctx, fl)
+			return
 		}
 	}
 }
 
 // freeze decides what will be sent until it is stored, and keeps it on the disk where there is a spool.
 func (f *Flusher) freeze(ctx context.Context, fl *flight) error {
+	if err := f.sole(ctx); err != nil {
+		return err
+	}
 	if cap(f.frozen.Buf) > 4*fl.bytes+1<<20 {
 		f.frozen.Buf = nil // grown by a backlog that is over
 	}
@@ -90,6 +101,9 @@ func (f *Flusher) advance(ctx context.Context, fl *flight, p *part) error {
 		return f.note(p)
 	}
 	err := f.store(ctx, fl, p)
+	if err == nil && p.doubtful {
+		err = f.writer.doubt(ctx, p.block(), p.name, p.week)
+	}
 	if err != nil {
 		return f.judge(ctx, fl, p, err)
 	}
@@ -119,7 +133,7 @@ func (f *Flusher) pause(ctx context.Context, fl *flight, err error) bool {
 
 // store brings a part into ClickHouse once. After an attempt that ended without an answer it relies on the
 // deduplication token only while ClickHouse must still know it, which also mends rollups that the attempt did not reach; later it looks
-// whether the rows are there.
+// whether the rows are there. Rollups that miss the part all the same are put right by the control process, see doubt.
 func (f *Flusher) store(ctx context.Context, fl *flight, p *part) error {
 	b := p.block()
 	if p.doubtful {
@@ -157,7 +171,8 @@ func (f *Flusher) remembered(ctx context.Context, p *part) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return now >= p.before && now-p.before < int64(f.config.DedupWindow), nil
+	// Half of the window is left for what others insert until this part arrives, and for rollups, where the order may differ.
+	return now >= p.before && now-p.before < int64(f.config.DedupWindow)/2, nil
 }
 
 // check looks whether a part is stored that was acknowledged after a doubtful attempt. A server killed between noting a

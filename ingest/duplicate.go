@@ -2,7 +2,11 @@ package ingest
 
 import (
 	"math"
+	"runtime"
 	"time"
+	"unsafe"
+
+	"carom/ingest/huge"
 )
 
 // duplicates remembers which visitor clicked which link lately. It is the node's own view, in the order of flushing;
@@ -26,7 +30,13 @@ type sighting struct {
 const sightingSetBits = 17
 
 func newDuplicates(window time.Duration) *duplicates {
-	return &duplicates{window: int64(window / time.Second), sets: make([]sightings, 1<<sightingSetBits)}
+	memory := huge.Bytes(int(unsafe.Sizeof(sightings{})) << sightingSetBits)
+	d := &duplicates{
+		window: int64(window / time.Second),
+		sets:   unsafe.Slice((*sightings)(unsafe.Pointer(unsafe.SliceData(memory))), 1<<sightingSetBits),
+	}
+	runtime.AddCleanup(d, huge.Free, memory)
+	return d
 }
 
 // repeat reports whether the visitor clicked the link within the window before now, Unix milliseconds, and remembers

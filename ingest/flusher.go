@@ -21,11 +21,12 @@ type Config struct {
 
 	Node          uint16        // this node's number, at most 1023, unique in the cluster
 	BatchRows     int           // rows of a batch when busy; at most 500 000, ClickHouse splits blocks at a million
-	BatchBytes    int           // of the records of a batch: bounds memory where clicks are long. A flusher takes some six times as much
+	BatchBytes    int           // of the records of a batch, for where clicks are long: memory holds one being filled, one being sent, and its frozen columns
 	BatchAge      time.Duration // age of a batch when quiet
 	InsertTimeout time.Duration // for one attempt; views run within it
 	Compress      bool          // LZ4 on the wire; costs most of the encoding's CPU, so off on a LAN
 	LedgerEvery   time.Duration // at most this long between ledger rows under load
+	LookEvery     time.Duration // how often another process under this node's number is looked for
 	DuplicateSpan time.Duration // a visitor's repeat on a link within it is a duplicate
 	DedupWindow   int           // blocks whose tokens ClickHouse remembers: non_replicated_deduplication_window of the tables
 	Spool         string        // directory for what ClickHouse has not taken; "" = memory, which a kill loses
@@ -39,7 +40,7 @@ func Default() Config {
 		ConversionRing: ring.Config{Lanes: 1, SegmentBytes: 1 << 20, BudgetBytes: 64 << 20, SyncEvery: 200 * time.Millisecond},
 
 		BatchRows: 100_000, BatchBytes: 40 << 20, BatchAge: time.Second, InsertTimeout: 30 * time.Second,
-		LedgerEvery: 10 * time.Second, DuplicateSpan: 30 * time.Minute, DedupWindow: 10_000,
+		LedgerEvery: 10 * time.Second, LookEvery: 30 * time.Second, DuplicateSpan: 30 * time.Minute, DedupWindow: 10_000,
 		SpoolBytes: 8 << 30,
 	}
 }
@@ -58,6 +59,7 @@ type Flusher struct {
 	table   table
 	namer   *batchNamer
 	writer  *writer
+	held    string   // table that says what ClickHouse holds of each batch
 	journal *journal // nil without a spool
 	ledger  *ledger  // nil where the table keeps none
 	metrics *flushMetrics
@@ -69,6 +71,7 @@ type Flusher struct {
 	frozen proto.Buffer  // columns of the flight under way
 	wait   time.Duration // before the next attempt
 	aside  int           // rows set aside since ClickHouse last took any
+	alone  bool          // nobody has delivered from a copy of the spool
 
 	recovered *flight      // sent first; nil where an earlier process left none
 	outbox    chan *flight // unbuffered: a flight leaves when the sender is free; until then it grows
@@ -177,6 +180,7 @@ func (f *Flusher) collect() {
 		n := f.fill(filling)
 		f.observe()
 		if n == 0 && stop == nil && !away && filling.rows == 0 {
+			f.rest()
 			break
 		}
 		var outbox chan<- *flight // never ready
@@ -211,6 +215,24 @@ func (f *Flusher) collect() {
 	if f.ledger != nil {
 		f.ledger.close(time.Now())
 	}
+}
+
+// rest notes that all there was is read and settled, damaged records behind the last flight included: they are not counted
+// again.
+func (f *Flusher) rest() {
+	if f.journal == nil {
+		return
+	}
+	counted := account{}
+	if f.ledger != nil {
+		counted = f.ledger.account.clone()
+	}
+	mark := f.ring.Mark(nil)
+	if err := f.journal.rest(mark.Positions(), counted); err != nil {
+		f.log.Warn("spool state not written; damaged records at its end, if there are any, will be counted again", "error", err)
+		return
+	}
+	f.ring.Release(mark)
 }
 
 // alwaysReady lets a select look at its other cases without waiting.

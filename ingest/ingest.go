@@ -25,31 +25,40 @@ type Ingest struct {
 // reg. A spool that an operator must decide about fails with ErrSpool; one that cannot be written is replaced by
 // memory, which carom_spool_degraded and a log line tell.
 func New(c Config, places *geo.DB, reg prometheus.Registerer, log *slog.Logger) (*Ingest, error) {
+	in := &Ingest{}
+	clicks, conversions, err := in.open(c, log)
+	if err != nil {
+		return nil, err
+	}
+	return in, in.wire(c, clicks, conversions, places, reg, log)
+}
+
+// wire puts flushers behind the two sources.
+func (in *Ingest) wire(c Config, clicks, conversions source, places *geo.DB, reg prometheus.Registerer, log *slog.Logger) error {
+	in.clicks, in.conversions = clicks.ring, conversions.ring
 	agents, err := NewAgents(agentCache)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	in := &Ingest{}
-	clickSource, conversionSource, err := in.open(c, log)
-	if err != nil {
-		return nil, err
-	}
-	in.clicks, in.conversions = clickSource.ring, conversionSource.ring
 	metrics := newFlushMetrics(clicksDir)
 	metrics.register(reg)
 	metrics.registerClicks(reg)
 	metrics.degraded.Store(c.Spool != "" && in.spool == nil)
-	clicks := newClickTable(c, places, agents, metrics)
-	if in.clickFlusher, err = newFlusher(c, clickSource, clicks, metrics, log); err != nil {
-		return nil, err
+	if in.clickFlusher, err = newFlusher(c, clicks, newClickTable(c, places, agents, metrics), metrics, log); err != nil {
+		return err
 	}
-	if in.clickFlusher.ledger, err = newLedger(c, clickSource.id, clickSource.account(), log); err != nil {
-		return nil, err
+	in.clickFlusher.held = heldIn(clicksDir)
+	if in.clickFlusher.ledger, err = newLedger(c, clicks.id, clicks.account(), clicks.last(), log); err != nil {
+		return err
 	}
+	in.clickFlusher.ledger.rivals.register(reg)
 	conversionMetrics := newFlushMetrics(conversionsDir)
 	conversionMetrics.register(reg)
-	in.conversionFlusher, err = newFlusher(c, conversionSource, conversionTable{c.Node}, conversionMetrics, log)
-	return in, err
+	if in.conversionFlusher, err = newFlusher(c, conversions, conversionTable{c.Node}, conversionMetrics, log); err != nil {
+		return err
+	}
+	in.conversionFlusher.held = heldIn(conversionsDir)
+	return nil
 }
 
 // A source is where a flusher's records come from.
@@ -65,6 +74,14 @@ func (s source) account() account {
 		return account{}
 	}
 	return s.journal.state.Account
+}
+
+// last is the highest batch that an earlier process may have sent.
+func (s source) last() uint64 {
+	if s.journal == nil {
+		return 0
+	}
+	return s.journal.last()
 }
 
 // open opens the spool, or memory where there is none.
@@ -156,8 +173,12 @@ func (in *Ingest) Start() {
 // Stop delivers what is waiting. When ctx ends first, what is left stays in the spool, or, in memory, is lost and the error
 // says how much.
 func (in *Ingest) Stop(ctx context.Context) error {
-	err := errors.Join(in.conversionFlusher.Stop(ctx), in.clickFlusher.Stop(ctx))
-	err = errors.Join(err, in.clicks.Close(), in.conversions.Close())
+	return errors.Join(in.conversionFlusher.Stop(ctx), in.clickFlusher.Stop(ctx), in.release())
+}
+
+// release gives rings and spool back.
+func (in *Ingest) release() error {
+	err := errors.Join(in.clicks.Close(), in.conversions.Close())
 	if in.spool != nil {
 		err = errors.Join(err, in.spool.close())
 	}

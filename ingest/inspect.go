@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,9 +17,10 @@ type SpoolReport struct {
 	Spool   string     `json:"spool"` // its identity, sixteen hex digits
 	Node    uint16     `json:"node"`
 	Use     SpoolUse   `json:"use"`
-	Process string     `json:"process,omitempty"` // that uses it, or was killed using it: process id and start
-	Copied  bool       `json:"copied"`            // made by copying files: the original may exist and be in use
-	Kinds   []KindPart `json:"kinds"`             // clicks, then conversions
+	Process string     `json:"process,omitempty"`        // that uses it, or was killed using it: process id and start
+	Copied  bool       `json:"copied"`                   // made by copying files: the original may exist and be in use
+	Ahead   string     `json:"copy_delivered,omitempty"` // where ClickHouse was asked: what it holds that this spool never sent
+	Kinds   []KindPart `json:"kinds"`                    // clicks, then conversions
 }
 
 // A SpoolUse says how the last process of a spool left it.
@@ -47,6 +49,8 @@ type KindPart struct {
 	Account   *SpoolAccount      `json:"account,omitempty"`     // of clicks only
 	Segments  []ring.SegmentFile `json:"segments"`
 	Aside     []string           `json:"kept_aside"` // damaged files, read as far as they go
+
+	Quarantined map[string]uint64 `json:"quarantined"` // rows in the quarantine file, by what ClickHouse said of them
 }
 
 // A FrozenBatch is one whose bytes are decided. Until ClickHouse has acknowledged it, it is sent again unchanged.
@@ -58,11 +62,11 @@ type FrozenBatch struct {
 	Partition string            `json:"partition"` // Monday of its week
 	Rows      int               `json:"rows"`
 	Bytes     int               `json:"bytes"`
-	Hours     map[string]uint64 `json:"hours"`            // rows by hour
-	Stored    *int              `json:"stored,omitempty"` // rows that ClickHouse holds, where it was asked
+	Hours     map[string]uint64 `json:"hours"`             // rows by hour
+	Refused   string            `json:"refused,omitempty"` // ClickHouse's words about its one row, which goes into the quarantine
+	Stored    *int              `json:"stored,omitempty"`  // rows that ClickHouse holds, where it was asked
 
-	week   int64
-	moment string
+	part *part
 }
 
 // A SpoolAccount is what became of all clicks that a spool took: accepted = stored + waiting + lost + dropped.
@@ -74,9 +78,9 @@ type SpoolAccount struct {
 	Dropped  map[string]uint64 `json:"dropped"` // by reason
 }
 
-// Inspect says what a spool holds and calls each, when not nil, with every record that waits. It changes nothing and needs
-// only the right to read. A directory that is no spool fails with ErrSpool.
-func Inspect(dir string, each func(kind string, record []byte)) (*SpoolReport, error) {
+// Inspect says what a spool holds and calls each, when not nil, with a line of JSON for every row of a frozen batch and every
+// record that waits. It changes nothing and needs only the right to read. A directory that is no spool fails with ErrSpool.
+func Inspect(dir string, each func(line []byte) error) (*SpoolReport, error) {
 	path := filepath.Join(dir, identityFile)
 	who, err := readIdentity(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -102,7 +106,7 @@ func Inspect(dir string, each func(kind string, record []byte)) (*SpoolReport, e
 	case r.Process != "":
 		r.Use = SpoolKilled
 	}
-	for _, kind := range recordKinds {
+	for _, kind := range newRecordKinds() {
 		part, err := kind.inspect(dir, who, each)
 		if err != nil {
 			return nil, err
@@ -121,83 +125,6 @@ func (r *SpoolReport) Waiting() (n uint64) {
 		}
 	}
 	return n
-}
-
-// A recordKind is what inspection must know of one kind of record.
-type recordKind struct {
-	name   string // of its directory
-	ledger bool
-	millis func(record []byte) (int64, error)
-	check  func(record []byte) error
-}
-
-var recordKinds = [...]recordKind{
-	{clicksDir, true, clickMillis, func(b []byte) error { return parseClick(b, new(Click)) }},
-	{conversionsDir, false, conversionMillis, func(b []byte) error { return parseConversion(b, new(Conversion)) }},
-}
-
-func (k recordKind) inspect(spool string, who identity, each func(string, []byte)) (KindPart, error) {
-	dir := filepath.Join(spool, k.name)
-	part := KindPart{Kind: k.name, Segments: []ring.SegmentFile{}, Frozen: []FrozenBatch{}, Aside: []string{}}
-	s, err := loadState(dir)
-	switch {
-	case errors.Is(err, errState):
-		part.State, s = err.Error(), &state{}
-	case err != nil:
-		return part, err
-	}
-	part.Batch = s.Batch
-	oldest, newest := int64(0), s.HighWater
-	note := func(millis int64) {
-		newest = max(newest, millis)
-		if oldest == 0 || millis < oldest {
-			oldest = millis
-		}
-	}
-	for _, p := range s.Parts {
-		part.Frozen = append(part.Frozen, p.describe())
-		for hour := range p.Hours {
-			note(hour * 1000)
-		}
-	}
-	seed, err := who.seed()
-	if err != nil {
-		return part, err
-	}
-	segments, err := ring.Inspect(dir, seed, s.Positions, func(record []byte) {
-		millis, err := k.millis(record)
-		if err == nil {
-			err = k.check(record)
-		}
-		if err != nil {
-			part.Unread++
-			return
-		}
-		note(millis)
-		if each != nil {
-			each(k.name, record)
-		}
-	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return part, nil // it was never opened
-	}
-	if err != nil {
-		return part, err
-	}
-	part.Segments = append(part.Segments, segments...)
-	for _, f := range segments {
-		part.Waiting, part.Lost, part.Payload = part.Waiting+f.Records, part.Lost+f.Lost, part.Payload+f.Payload
-	}
-	part.Oldest, part.HighWater = momentOf(oldest), momentOf(newest)
-	if part.Refused, err = ring.Refused(dir); err != nil {
-		return part, err
-	}
-	aside, err := ring.Aside(dir)
-	part.Aside = append(part.Aside, aside...)
-	if k.ledger {
-		part.Account = part.account(s.Account)
-	}
-	return part, err
 }
 
 // account adds what is still in the spool to what is settled.
@@ -226,18 +153,83 @@ func (k *KindPart) account(settled account) *SpoolAccount {
 }
 
 // describe tells what was frozen.
-func (p *frozenPart) describe() FrozenBatch {
+func (p *part) describe() FrozenBatch {
 	b := FrozenBatch{
-		Number: p.Number, Name: p.Name, Token: p.Token, Table: p.Table, Rows: p.Rows, Hours: map[string]uint64{},
-		Partition: time.UnixMilli(p.Week*millisPerWeek + firstMonday).UTC().Format(time.DateOnly), week: p.Week, moment: p.Moment,
+		Number: p.number, Name: p.name, Token: p.token(), Table: p.block().table, Rows: p.length(), Refused: p.refused,
+		Partition: time.UnixMilli(p.week*millisPerWeek + firstMonday).UTC().Format(time.DateOnly), Hours: map[string]uint64{},
+		part: p,
 	}
-	for _, c := range p.Columns {
-		b.Bytes += c.Bytes
+	for _, c := range p.block().columns {
+		b.Bytes += len(c.Data.(frozenColumn).bytes)
 	}
-	for hour, rows := range p.Hours {
+	for hour, rows := range p.hours {
 		b.Hours[time.Unix(hour, 0).UTC().Format(time.RFC3339)] = rows
 	}
 	return b
+}
+
+// Problems says what is wrong with the spool, one sentence each; nothing where every checksum holds and every record reads.
+// What ClickHouse has not taken yet is no problem: the node, or a replay, delivers it.
+func (r *SpoolReport) Problems() (all []string) {
+	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	for _, k := range r.Kinds {
+		if k.State != "" {
+			say("%s: what was being sent cannot be read: %s", k.Kind, k.State)
+		}
+		if k.Lost > 0 {
+			say("%s: %d committed records are damaged and lost", k.Kind, k.Lost)
+		}
+		if k.Unread > 0 {
+			say("%s: %d records are whole and of no kind that this program knows", k.Kind, k.Unread)
+		}
+		for _, f := range k.Segments {
+			switch {
+			case f.Err != "":
+				say("%s: %s cannot be read: %s", k.Kind, f.Name, f.Err)
+			case f.Cut:
+				say("%s: %s ends too soon; how many records it lost there is not known", k.Kind, f.Name)
+			case f.Damaged:
+				say("%s: %s is damaged: %d records read, %d lost", k.Kind, f.Name, f.Records, f.Lost)
+			}
+		}
+	}
+	if r.Ahead != "" {
+		say("%s", r.Ahead)
+	}
+	return all
+}
+
+// askTimeout is for one question to ClickHouse.
+const askTimeout = 30 * time.Second
+
+// Ask asks ClickHouse, by its DSN, how many rows it holds of each frozen batch, and whether a copy of the spool was delivered.
+func (r *SpoolReport) Ask(ctx context.Context, dsn string) error {
+	w, err := newWriter(dsn, askTimeout, false)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	for _, k := range r.Kinds {
+		for i := range k.Frozen {
+			b := &k.Frozen[i]
+			rows, err := w.stored(ctx, b.part.block(), b.Name, b.part.week)
+			if err != nil {
+				return err
+			}
+			b.Stored = &rows
+		}
+		if k.State != "" {
+			continue
+		}
+		err := soleDelivery(ctx, w, heldIn(k.Kind), r.Spool, k.Batch)
+		if err != nil && !errors.Is(err, errCopyDelivered) {
+			return err
+		}
+		if err != nil {
+			r.Ahead = err.Error()
+		}
+	}
+	return nil
 }
 
 // momentOf is a time to show, nil for none.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"carom/ingest/ring"
 )
 
 // A journal keeps the state of one flusher on the disk. The sender writes it, except before Start.
@@ -108,6 +110,17 @@ func (j *journal) settle(fl *flight, last uint64, aside int) error {
 		err = os.Remove(filepath.Join(j.dir, splitFile)) // a later flight's state makes it void if it stays
 	}
 	return err
+}
+
+// rest notes what was read, and counted, since the last flight. Nothing may be with the sender.
+func (j *journal) rest(read ring.Positions, counted account) error {
+	next := *j.state
+	next.Positions, next.Account = read, counted
+	if err := next.save(j.dir); err != nil {
+		return err
+	}
+	j.state = &next
+	return nil
 }
 
 // last is the highest number given to a part.

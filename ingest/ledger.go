@@ -25,35 +25,38 @@ type ledger struct {
 	every time.Duration
 
 	account account
-	changed map[int64]bool // hours since the last snapshot
-	waiting uint64         // in the ring and in flights
+	changed map[int64]bool      // hours since the last snapshot
+	told    map[int64]time.Time // when a snapshot told of an hour; compared by the monotonic clock, as the other may jump
+	waiting uint64              // in the ring and in flights
 	written time.Time
 
 	writer    *writer
+	rivals    *rivals
 	log       *slog.Logger
-	snapshots chan *block
+	snapshots chan *ledgerBlock
 	done      chan struct{}
 }
 
-// ledgerHours is how long an hour is kept open for late settlements, in seconds.
-const ledgerHours = 48 * 3600
+// ledgerOpen is how long an hour is kept open for late settlements, from the last one on.
+const ledgerOpen = 48 * time.Hour
 
-// newLedger goes on from what an earlier process of the same spool knew.
-func newLedger(c Config, spool string, before account, log *slog.Logger) (*ledger, error) {
+// newLedger goes on from what an earlier process of the same spool knew: its account and the last batch it may have sent.
+func newLedger(c Config, spool string, before account, last uint64, log *slog.Logger) (*ledger, error) {
 	w, err := newWriter(c.ClickHouse, c.InsertTimeout, c.Compress)
 	if err != nil {
 		return nil, err
 	}
 	l := &ledger{
-		node: c.Node, spool: spool, every: c.LedgerEvery, account: before.clone(), changed: map[int64]bool{}, writer: w, log: log,
-		snapshots: make(chan *block, 1), done: make(chan struct{}),
+		node: c.Node, spool: spool, every: c.LedgerEvery, account: before.clone(), changed: map[int64]bool{}, told: map[int64]time.Time{}, writer: w, log: log,
+		rivals:    &rivals{node: c.Node, spool: spool, sent: last, every: c.LookEvery, writer: w, log: log},
+		snapshots: make(chan *ledgerBlock, 1), done: make(chan struct{}),
 	}
 	// The process before this one may have written rows that say more than its last state: of every hour since.
 	now := hourOf(time.Now().UnixMilli())
 	if l.account.Current == 0 {
 		l.account.Current = now
 	}
-	for h := max(l.account.Current, now-ledgerHours); h <= now; h += secondsPerHour {
+	for h := max(l.account.Current, now-int64(ledgerOpen.Seconds())); h <= now; h += secondsPerHour {
 		l.touch(h)
 	}
 	return l, nil
@@ -110,11 +113,12 @@ func (l *ledger) snapshot(now time.Time) {
 
 // block is what changed in the account, as rows. What waits is put into the current hour, though it may belong to the
 // one before.
-func (l *ledger) block(now time.Time) *block {
+func (l *ledger) block(now time.Time) *ledgerBlock {
 	l.touch(l.account.Current) // no longer holds what waits
 	l.account.Current = hourOf(now.UnixMilli())
 	l.touch(l.account.Current)
 	b := newLedgerBlock()
+	b.last = l.account.Batch
 	for _, h := range slices.Sorted(maps.Keys(l.account.Hours)) {
 		if l.changed[h] {
 			waiting := uint64(0)
@@ -123,12 +127,15 @@ func (l *ledger) block(now time.Time) *block {
 			}
 			b.append(h, l, l.account.Hours[h], waiting, now)
 		}
-		if h < l.account.Current-ledgerHours {
+		if _, known := l.told[h]; l.changed[h] || !known {
+			l.told[h] = now
+		} else if now.Sub(l.told[h]) > ledgerOpen {
 			delete(l.account.Hours, h)
+			delete(l.told, h)
 		}
 	}
 	clear(l.changed)
-	return &b.block
+	return b
 }
 
 // close takes a last snapshot and waits until it is written or given up.
@@ -138,14 +145,26 @@ func (l *ledger) close(now time.Time) {
 	<-l.done
 }
 
-// run writes snapshots until the channel closes. A row that cannot be written is not tried again: the next one
-// holds all it said.
+// run writes snapshots until the channel closes, and looks for rivals. A row that cannot be written is not tried again: the
+// next one holds all it said.
 func (l *ledger) run(ctx context.Context) {
 	defer close(l.done)
 	defer l.writer.close()
-	for b := range l.snapshots {
-		if err := l.writer.insert(ctx, b, ""); err != nil {
-			l.log.Warn("ledger row not written; the next one covers it", "error", err)
+	look := time.NewTicker(l.rivals.every)
+	defer look.Stop()
+	l.rivals.look(ctx, time.Now())
+	for {
+		select {
+		case b, more := <-l.snapshots:
+			if !more {
+				return
+			}
+			l.rivals.sent = max(l.rivals.sent, b.last)
+			if err := l.writer.insert(ctx, &b.block, ""); err != nil {
+				l.log.Warn("ledger row not written; the next one covers it", "error", err)
+			}
+		case now := <-look.C:
+			l.rivals.look(ctx, now)
 		}
 	}
 }
@@ -153,6 +172,7 @@ func (l *ledger) run(ctx context.Context) {
 // ledgerBlock holds rows of the table node_ledger.
 type ledgerBlock struct {
 	block
+	last                     uint64 // batch that the rows cover
 	hour                     proto.ColDateTime
 	node                     proto.ColUInt16
 	spool                    proto.ColStr

@@ -24,11 +24,12 @@ const (
 	troubleRefused                 // the rows break a rule of the table
 	troubleOther                   // ClickHouse said what answerOf does not know
 	troubleSpool                   // the spool cannot be written
+	troubleCopy                    // a copy of the spool was delivered
 	troubles
 )
 
 func (t trouble) String() string {
-	return [...]string{"network", "timeout", "busy", "readonly", "denied", "schema", "view", "refused", "other", "spool"}[t]
+	return [...]string{"network", "timeout", "busy", "readonly", "denied", "schema", "view", "refused", "other", "spool", "copy"}[t]
 }
 
 // advice says what an operator can do.
@@ -44,6 +45,7 @@ func (t trouble) advice() string {
 		"undo the constraint or the change of type that refuses most rows; few refused rows would be set aside",
 		"look the error up; if it lasts the batch is taken for refused",
 		"make room on the disk of the spool, or make it writable",
+		"move the spool aside and restart the node; carom spool inspect --records prints what it holds",
 	}[t]
 }
 
@@ -60,6 +62,8 @@ func troubleOf(err error) trouble {
 	switch {
 	case errors.Is(err, errJournal):
 		return troubleSpool
+	case errors.Is(err, errCopyDelivered):
+		return troubleCopy
 	case errors.Is(err, errView):
 		return troubleView
 	case answered:

@@ -1,15 +1,23 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/ch-go"
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"carom/deploy/engine"
@@ -198,7 +206,8 @@ func TestTroubleHeals(t *testing.T) {
 		kind             string
 	}{
 		{"a constraint that nobody satisfies", "ALTER TABLE clicks ADD CONSTRAINT picky CHECK node = 99", "ALTER TABLE clicks DROP CONSTRAINT picky", "refused"},
-		{"a column of another type",
+		{
+			"a column of another type",
 			"ALTER TABLE clicks DROP COLUMN sub5, ADD COLUMN sub5 UInt32 AFTER sub4", "ALTER TABLE clicks MODIFY COLUMN sub5 String", "refused",
 		},
 		{"a column gone", "ALTER TABLE clicks DROP COLUMN sub5", "ALTER TABLE clicks ADD COLUMN sub5 String AFTER sub4", "schema"},
@@ -250,5 +259,137 @@ func waitLong(t *testing.T, what string, done func() bool) {
 			t.Fatalf("waited two minutes for %s", what)
 		case <-time.After(20 * time.Millisecond):
 		}
+	}
+}
+
+// The edge has no right to insert for as long as an operator forgot it. Users of the embedded engine are written when it
+// starts.
+func TestGrantForgotten(t *testing.T) {
+	cfg := chtest.Config(t)
+	start := func(database string) *engine.Engine {
+		cfg.Databases = []string{database}
+		return chtest.Start(t, cfg)
+	}
+	server := start("carom")
+	db := chtest.Use(t, server)
+	_, port, err := net.SplitHostPort(server.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.NativePort, err = strconv.Atoi(port); err != nil {
+		t.Fatal(err)
+	}
+	again := func(database string) {
+		if err := server.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		server = start(database)
+	}
+	in, reg := testIngest(t, server.DSN(engine.Edge), func(c *Config) { c.Spool = t.TempDir() })
+	put(t, in, 0, 100)
+	waitDelivered(t, reg)
+	again("elsewhere")
+	put(t, in, 100, 200)
+	waitLong(t, "the missing grant to show", func() bool { return labelled(t, reg, "carom_flush_blocked", "kind", "denied") == 1 })
+	again("carom")
+	waitDelivered(t, reg)
+	stopIngest(t, in)
+	checkBalance(t, db, reg, 200, 0)
+}
+
+// What a failure is taken for decides whether rows may be blamed.
+func TestTroubleOf(t *testing.T) {
+	said := func(code proto.Error) error { return fmt.Errorf("insert 5 rows: %w", &ch.Exception{Code: code}) }
+	tests := []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("%w: %w", errConnect, errors.New("connection refused")), "network"},
+		{errors.New("EOF"), "network"},
+		{fmt.Errorf("insert: %w", context.DeadlineExceeded), "timeout"},
+		{fmt.Errorf("read: %w", os.ErrDeadlineExceeded), "timeout"},
+		{said(proto.ErrTooManyParts), "busy"},
+		{said(proto.ErrMemoryLimitExceeded), "busy"},
+		{said(proto.ErrQuotaExceeded), "busy"},
+		{said(proto.ErrTableIsReadOnly), "readonly"},
+		{said(proto.ErrKeeperException), "readonly"},
+		{fmt.Errorf("%w: %w", errConnect, said(proto.ErrAuthenticationFailed)), "denied"},
+		{said(proto.ErrAccessDenied), "denied"},
+		{said(proto.ErrUnknownTable), "schema"},
+		{said(proto.ErrNoSuchColumnInTable), "schema"},
+		{said(proto.ErrViolatedConstraint), "refused"},
+		{said(proto.ErrCannotParseText), "refused"},
+		{fmt.Errorf("%w: %w", errView, said(proto.ErrViolatedConstraint)), "view"},
+		{said(proto.ErrLogicalError), "other"},
+		{said(99_999), "other"},
+		{fmt.Errorf("%w: %w", errJournal, syscall.ENOSPC), "spool"},
+	}
+	for _, test := range tests {
+		if got := troubleOf(test.err).String(); got != test.want {
+			t.Errorf("troubleOf(%v) = %s, want %s", test.err, got, test.want)
+		}
+	}
+}
+
+// Conversions keep the same promise, under names of their own.
+func TestConversionRefused(t *testing.T) {
+	db := chtest.New(t)
+	alter(t, db, "ALTER TABLE conversions ADD CONSTRAINT picky CHECK txid != 'T-3'")
+	dir := t.TempDir()
+	in, reg := testIngest(t, db.DSN(engine.Edge), func(c *Config) { c.BatchAge, c.Spool = time.Second, dir })
+	now := time.Now().UnixMilli()
+	for i := range 8 {
+		if !in.PutConversion(&Conversion{
+			Received: now, Millis: now, ClickTime: now, Amount: 49_9000, Status: Approved, Source: FromPixel,
+			ClickID: "c\xff", Event: "sale", TxID: fmt.Sprintf("T-%d", i), Currency: "EUR",
+		}) {
+			t.Fatal("refused by the ring")
+		}
+	}
+	waitLong(t, "the conversions", func() bool {
+		return metricValue(t, reg, "carom_conversions_waiting") == 0 && metricValue(t, reg, "carom_conversions_accepted_total") == 8
+	})
+	stopIngest(t, in)
+	if stored, aside := metricValue(t, reg, "carom_conversions_stored_total"),
+		labelled(t, reg, "carom_conversions_dropped_total", "reason", "quarantined"); stored != 7 || aside != 1 {
+		t.Errorf("%v stored, %v set aside, want 7 and 1", stored, aside)
+	}
+	if n := count(t, db, "SELECT uniqExact(txid) FROM conversions"); n != 7 {
+		t.Errorf("%d conversions in ClickHouse, want 7", n)
+	}
+	var rows []refusedRow
+	if err := newQuarantine(filepath.Join(dir, conversionsDir)).each(func(r refusedRow) { rows = append(rows, r) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 1 || rows[0].Row["txid"] != "T-3" || rows[0].Row["amount"] != "49.9000" || rows[0].Row["signed"] != false ||
+		fmt.Sprint(rows[0].Row["click_id"]) != "map[base64:Y/8=]" {
+		t.Errorf("quarantine: %+v", rows)
+	}
+}
+
+// A row that is only in the log does not say where it came from, and a flood of them is one line a minute.
+func TestTeller(t *testing.T) {
+	var log bytes.Buffer
+	now := time.Now()
+	l := &teller{log: slog.New(slog.NewTextHandler(&log, nil)), metrics: newFlushMetrics(clicksDir)}
+	row := func() refusedRow {
+		return refusedRow{Table: "clicks", Batch: "b-1", Error: "bad\nrow", Row: map[string]any{"ip_prefix": "203.0.113.0", "slug": "a\"\nb"}}
+	}
+	for range 1000 {
+		l.setAside(row(), true, now)
+	}
+	l.setAside(row(), true, now.Add(tellEvery))
+	for range 1000 {
+		l.failed(errConnect, now)
+		l.failed(errView, now)
+	}
+	l.over(now.Add(time.Second))
+	l.failed(errConnect, now.Add(tellEvery))
+	text := log.String()
+	if n := strings.Count(text, "\n"); n != 6 {
+		t.Errorf("%d lines, want 2 of rows, 2 of trouble, 1 that it is over, 1 of trouble again:\n%s", n, text)
+	}
+	if strings.Contains(text, "203.0.113") || !strings.Contains(text, "hidden=999") || !strings.Contains(text, "hidden=1998") {
+		t.Error(text)
 	}
 }

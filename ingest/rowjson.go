@@ -42,7 +42,7 @@ func (c frozenColumn) first() (any, error) {
 	case proto.ColumnTypeUInt64:
 		return strconv.FormatUint(le.Uint64(c.bytes), 10), nil
 	case proto.ColumnTypeDateTime64:
-		return time.UnixMilli(int64(le.Uint64(c.bytes))).UTC().Format("2006-01-02 15:04:05.000"), nil
+		return timeValue(int64(le.Uint64(c.bytes))), nil
 	case proto.ColumnTypeIPv6:
 		return netip.AddrFrom16([16]byte(c.bytes)).String(), nil
 	case proto.ColumnTypeDecimal:
@@ -63,6 +63,11 @@ func (c frozenColumn) first() (any, error) {
 
 // amountUnit is a whole unit of currency in a conversion's amount, see AmountScale.
 const amountUnit = 10_000
+
+// timeValue is a moment as ClickHouse writes it.
+func timeValue(millis int64) string {
+	return time.UnixMilli(millis).UTC().Format("2006-01-02 15:04:05.000")
+}
 
 // textValue is a text as it is or, where JSON could not hold it unchanged, its bytes in base64 in an object.
 func textValue(b []byte) any {

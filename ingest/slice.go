@@ -57,6 +57,38 @@ func (c frozenColumn) slice(from, to int) (frozenColumn, error) {
 	return frozen(some)
 }
 
+// check fails unless the bytes are as many values as the column has rows: what slices and prints them relies on it.
+func (c frozenColumn) check() error {
+	if c.rows < 0 || c.rows > len(c.bytes) { // no type here has values without a byte
+		return fmt.Errorf("%d bytes for %d values of %s", len(c.bytes), c.rows, c.kind)
+	}
+	if width, ok := width(c.kind); ok {
+		if width < 1 || len(c.bytes) != c.rows*width {
+			return fmt.Errorf("%d bytes for %d values of %s", len(c.bytes), c.rows, c.kind)
+		}
+		return nil
+	}
+	if c.kind != proto.ColumnTypeString {
+		values, err := c.lowCardinality()
+		if err == nil && len(values) != c.rows {
+			err = fmt.Errorf("%d values, %d expected", len(values), c.rows)
+		}
+		return err
+	}
+	rest := c.bytes
+	for range c.rows {
+		length, size := binary.Uvarint(rest)
+		if size <= 0 || length > uint64(len(rest)-size) {
+			return fmt.Errorf("texts end after %d bytes", len(c.bytes)-len(rest))
+		}
+		rest = rest[size+int(length):]
+	}
+	if len(rest) > 0 {
+		return fmt.Errorf("%d bytes behind the last text", len(rest))
+	}
+	return nil
+}
+
 // skipTexts is the length of the first n values of a String column.
 func skipTexts(b []byte, n int) (at int) {
 	for range n {

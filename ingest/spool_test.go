@@ -77,7 +77,7 @@ func TestSpoolGoesOn(t *testing.T) {
 	}
 	all = append(all, put(t, in, 250, 300)...)
 	stopIngest(t, in)
-	checkOnce(t, db, all, 0)
+	checkOnce(t, db, all)
 	if n := count(t, db, "SELECT count() FROM conversions"); n != 1 {
 		t.Errorf("%d conversions, want 1", n)
 	}
@@ -102,7 +102,7 @@ func TestAnswerLost(t *testing.T) {
 	waitUntil(t, "two answers to be lost", func() bool { return proxy.Lost() >= 2 })
 	proxy.LoseAnswers(false)
 	stopIngest(t, in)
-	checkOnce(t, db, all, 0)
+	checkOnce(t, db, all)
 }
 
 func waitUntil(t *testing.T, what string, done func() bool) {
@@ -167,7 +167,7 @@ func lostAndForgotten(t *testing.T, change func(*Ingest)) (db *chtest.DB, all []
 
 func TestDeduplicationWindowOverflown(t *testing.T) {
 	db, all := lostAndForgotten(t, func(*Ingest) {})
-	checkOnce(t, db, all, 0)
+	checkOnce(t, db, all)
 }
 
 // The test before would notice: where the token is trusted beyond the window, the same accident doubles clicks.

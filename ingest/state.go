@@ -185,9 +185,11 @@ func parseState(b []byte) (*state, error) {
 			if c.Bytes < 0 || c.Bytes > len(rest) {
 				return nil, errState
 			}
-			p.block.columns = append(p.block.columns, proto.InputColumn{
-				Name: c.Name, Data: frozenColumn{proto.ColumnType(c.Type), p.Rows, rest[:c.Bytes:c.Bytes]},
-			})
+			column := frozenColumn{proto.ColumnType(c.Type), p.Rows, rest[:c.Bytes:c.Bytes]}
+			if err := column.check(); err != nil {
+				return nil, fmt.Errorf("%w: column %s of batch %d: %w", errState, c.Name, p.Number, err)
+			}
+			p.block.columns = append(p.block.columns, proto.InputColumn{Name: c.Name, Data: column})
 			rest = rest[c.Bytes:]
 		}
 	}

@@ -126,5 +126,10 @@ func (c *clickClock) next(unixMillis int64) (millis int64, sequence uint16) {
 	}
 }
 
-// raise makes the clock hand out only moments after unixMillis.
-func (c *clickClock) raise(unixMillis int64) { c.next(unixMillis + 1) }
+// raise makes the clock hand out only moments after unixMillis, also where that is past what the wall clock may say.
+func (c *clickClock) raise(unixMillis int64) {
+	to := uint64(min(max(unixMillis+1-clickEpoch, 0), clickMillisMax)) << clickSeqBits
+	for last := c.last.Load(); last < to && !c.last.CompareAndSwap(last, to); {
+		last = c.last.Load()
+	}
+}

@@ -2,6 +2,7 @@ package redirect
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -250,5 +251,12 @@ func TestClickClockRaised(t *testing.T) {
 	clock.raise(0)
 	if millis, _ := clock.next(now - 3_600_000); millis <= now {
 		t.Error("raising to the past set the clock back")
+	}
+	// Where a wall clock past the end has used up the first moments there, the next process goes on behind them.
+	end, _ := clock.next(math.MaxInt64 / 2)
+	var next clickClock
+	next.raise(end)
+	if millis, _ := next.next(math.MaxInt64 / 2); millis <= end {
+		t.Errorf("a click at %d, not after %d", millis, end)
 	}
 }

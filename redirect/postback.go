@@ -20,7 +20,8 @@ import (
 //
 // The way of one message: its fields are read here, its signature is checked (signature.go), it is attributed and checked
 // field by field (conversion.go), and put into the ring. Nothing is remembered here: a repeat is accepted again, and
-// ClickHouse counts it once. That makes it always safe to send a message again.
+// ClickHouse counts it once. That makes it always safe to send a message again. A body is at most
+// Config.BodyBytes long, as long as a query may be.
 
 // convert answers every path below "/_/" on a known domain.
 func (s *Server) convert(ctx *fasthttp.RequestCtx, t *Table, d *Domain, to target) {

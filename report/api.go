@@ -8,12 +8,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/danielgtaylor/huma/v2"
 )
-
-// codeTimeout is ClickHouse's TIMEOUT_EXCEEDED.
-const codeTimeout = 159
 
 // A ScopeFunc says whose numbers the caller of a request may see, from what the API's own middleware left in the
 // request's context. Its error is the answer.
@@ -27,12 +23,18 @@ type reportRequest struct {
 	Brand  []string `query:"brand" doc:"Keys of brands, separated by commas; all that the token may see unless given"`
 	By     []string `query:"by" example:"[\"day\",\"campaign\"]" doc:"What to group by, separated by commas: day, week, month or keys of the report; all its keys unless given"`
 	Format string   `query:"format" example:"json" doc:"table, csv or json, the default"`
+
+	Top       int  `query:"top" example:"100" doc:"Rows that stand for themselves, those of the most clicks (conversions, times); all others are added up in one row for each currency, whose keys are null and which has others: true. 50000 unless given, 1000 in a table"`
+	Limit     int  `query:"limit" example:"1000" doc:"Rows of a page, in the order of their keys; nothing is added up. The header Link leads to the next"`
+	Offset    int  `query:"offset" doc:"Rows before the page"`
+	Conflicts bool `query:"conflicts" doc:"Of conversions: instead of their sums those that contradict themselves or their sale, with what counts and what was refused"`
 }
 
 type reportResponse struct {
 	ContentType  string `header:"Content-Type"`
 	CacheControl string `header:"Cache-Control"`
 	Disposition  string `header:"Content-Disposition"`
+	Link         string `header:"Link" doc:"of a page: where the next one is (RFC 8288)"`
 	Body         []byte
 }
 
@@ -43,11 +45,11 @@ func Register(api huma.API, reports *Reports, scope ScopeFunc) {
 		Method:      http.MethodGet,
 		Path:        "/reports/{name}",
 		Summary:     "Finished numbers for a span of days",
-		Description: "Unique visitors are counted over the whole span, within each row. Money is exact, with four digits, a string in JSON; a table rounds it to the minor unit. Conversions are always grouped by event, status and signed too.",
+		Description: "Unique visitors are counted over the whole span, within each row. Money is exact, with four digits, a string in JSON; a table rounds it to the minor unit. Conversions are always grouped by event, status and signed too. However many rows there are, the answer is whole: what lies beyond its top stands in one row of others, whose figures are exact, or it is read page by page.",
 		Tags:        []string{"Reports"},
 		Errors: []int{
 			http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusUnprocessableEntity,
-			http.StatusTooManyRequests, http.StatusGatewayTimeout,
+			http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
 		},
 	}, func(ctx context.Context, in *reportRequest) (*reportResponse, error) {
 		allowed, err := scope(ctx)
@@ -62,9 +64,11 @@ func (r *Reports) serve(ctx context.Context, in *reportRequest, allowed Scope) (
 	if in.Format == "" {
 		in.Format = string(JSON)
 	}
-	q, err := Parse(Params{
+	params := Params{
 		Report: in.Name, From: in.From, To: in.To, Brands: in.Brand, By: in.By, Format: in.Format,
-	}, time.Now())
+		Top: in.Top, Limit: in.Limit, Offset: in.Offset, Conflicts: in.Conflicts,
+	}
+	q, err := Parse(params, time.Now())
 	if err != nil {
 		return nil, r.problem(err)
 	}
@@ -77,6 +81,11 @@ func (r *Reports) serve(ctx context.Context, in *reportRequest, allowed Scope) (
 		return nil, r.problem(err)
 	}
 	response := &reportResponse{ContentType: q.Format.ContentType(), CacheControl: "no-store", Body: body.Bytes()}
+	if result.More {
+		// With its days, so that midnight does not shift the pages.
+		params.From, params.To, params.Offset = q.From.Format(dateLayout), q.To.Format(dateLayout), q.Offset+q.Limit
+		response.Link = fmt.Sprintf(`<?%s>; rel="next"`, params.Values().Encode())
+	}
 	if q.Format == CSV {
 		response.Disposition = fmt.Sprintf(`attachment; filename="%s-%s-%s.csv"`,
 			in.Name, q.From.Format(dateLayout), q.To.AddDate(0, 0, -1).Format(dateLayout))
@@ -87,7 +96,6 @@ func (r *Reports) serve(ctx context.Context, in *reportRequest, allowed Scope) (
 // problem is the answer to an error. What ClickHouse says goes to the log alone: it may quote the statement.
 func (r *Reports) problem(err error) error {
 	var wrong *ParamError
-	var exception *clickhouse.Exception
 	switch {
 	case errors.As(err, &wrong) && wrong.Param == "report":
 		return huma.Error404NotFound(err.Error())
@@ -98,10 +106,16 @@ func (r *Reports) problem(err error) error {
 		return huma.Error404NotFound(err.Error())
 	case errors.Is(err, ErrForbidden):
 		return huma.Error403Forbidden(err.Error())
+	case errors.Is(err, ErrUnavailable):
+		r.cfg.Log.Error("report failed", "error", err)
+		return huma.Error503ServiceUnavailable(ErrUnavailable.Error() + ": see that it runs, then ask again")
+	case errors.Is(err, ErrNoSchema):
+		r.cfg.Log.Error("report failed", "error", err)
+		return huma.Error503ServiceUnavailable(ErrNoSchema.Error() + ": run carom schema apply")
 	case errors.Is(err, ErrTooManyRows):
 		return huma.Error422UnprocessableEntity(err.Error())
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &exception) && exception.Code == codeTimeout:
-		return huma.NewError(http.StatusGatewayTimeout, "the report took too long; ask for fewer days or brands")
+	case errors.Is(err, ErrTooLong):
+		return huma.NewError(http.StatusGatewayTimeout, ErrTooLong.Error()+": ask for fewer days or brands")
 	}
 	r.cfg.Log.Error("report failed", "error", err)
 	return huma.Error500InternalServerError("the report could not be read; the log of the control process says why")

@@ -6,13 +6,16 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
@@ -103,6 +106,42 @@ func apiAnswers(t *testing.T, db *chtest.DB) {
 			t.Errorf("table:\n%s", got.body)
 		}
 	})
+	t.Run("page after page", func(t *testing.T) {
+		seen, path := map[string]bool{}, "/api/v1/reports/geo?from=2026-03-01&to=2026-03-20&by=day,country&limit=7"
+		for pages := 0; path != ""; pages++ {
+			if pages > 20 {
+				t.Fatal("the pages do not end")
+			}
+			got := get(t, server, "*", path)
+			var rows []map[string]any
+			if err := json.Unmarshal([]byte(got.body), &rows); err != nil || len(rows) > 7 {
+				t.Fatalf("%s: %d rows, %v: %s", path, len(rows), err, got.body)
+			}
+			for _, r := range rows {
+				key := fmt.Sprint(r["day"], r["country"], r["currency"])
+				if seen[key] {
+					t.Errorf("%s comes twice", key)
+				}
+				seen[key] = true
+			}
+			query, more := strings.CutSuffix(strings.TrimPrefix(got.header.Get("Link"), "<"), `>; rel="next"`)
+			path = ""
+			if more {
+				path = "/api/v1/reports/geo" + query
+			}
+		}
+		if len(seen) != 9*3*2 {
+			t.Errorf("%d rows on all pages, want a row for each of 9 days, 3 countries and 2 currencies", len(seen))
+		}
+	})
+	t.Run("others", func(t *testing.T) {
+		got := get(t, server, "acme", "/api/v1/reports/utm"+days+"&by=utm_content,utm_source&top=1")
+		var rows []map[string]any
+		if err := json.Unmarshal([]byte(got.body), &rows); err != nil || len(rows) != 2 || rows[0]["others"] != nil ||
+			rows[1]["others"] != true || rows[1]["utm_content"] != nil || rows[1]["currency"] != "EUR" {
+			t.Errorf("%v: %s", err, got.body)
+		}
+	})
 	t.Run("errors", func(t *testing.T) {
 		tests := []struct {
 			brands, path string
@@ -115,6 +154,12 @@ func apiAnswers(t *testing.T, db *chtest.DB) {
 			{"*", "campaigns?to=2026-13-01", http.StatusBadRequest, "query.to"},
 			{"*", "campaigns?by=" + url.QueryEscape("brand;SELECT"), http.StatusBadRequest, "query.by"},
 			{"*", "campaigns?format=xml", http.StatusBadRequest, "query.format"},
+			{"*", "campaigns?top=50001", http.StatusBadRequest, "query.top"},
+			{"*", "campaigns?top=" + url.QueryEscape("1; DROP TABLE clicks"), http.StatusUnprocessableEntity, "query.top"},
+			{"*", "campaigns?limit=-1", http.StatusBadRequest, "query.limit"},
+			{"*", "campaigns?offset=5", http.StatusBadRequest, "query.offset"},
+			{"*", "campaigns?limit=5&top=5", http.StatusBadRequest, "query.top"},
+			{"*", "campaigns?conflicts=true", http.StatusBadRequest, "query.conflicts"},
 			{"*", "ledger?brand=acme", http.StatusBadRequest, "query.brand"},
 			{"*", "campaigns" + days + "&brand=nobody", http.StatusNotFound, "nobody"},
 			{"bolt", "campaigns" + days + "&brand=acme", http.StatusNotFound, "acme"},
@@ -141,7 +186,14 @@ func TestAPIHidesWhatFailed(t *testing.T) {
 		t.Errorf("the log says %q", log.String())
 	}
 	var status huma.StatusError
-	if err := reports.problem(context.DeadlineExceeded); !errors.As(err, &status) || status.GetStatus() != http.StatusGatewayTimeout {
-		t.Errorf("a timeout is answered with %v", err)
+	for failure, want := range map[error]int{
+		explain(context.DeadlineExceeded):                            http.StatusGatewayTimeout,
+		explain(&clickhouse.Exception{Code: codeTimeout}):            http.StatusGatewayTimeout,
+		explain(&clickhouse.Exception{Code: codeUnknownTable}):       http.StatusServiceUnavailable,
+		explain(&net.OpError{Op: "dial", Err: errors.New("secret")}): http.StatusServiceUnavailable,
+	} {
+		if err := reports.problem(failure); !errors.As(err, &status) || status.GetStatus() != want || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%v is answered with %v, want status %d", failure, err, want)
+		}
 	}
 }

@@ -76,8 +76,23 @@ func (w *world) addConversions(rng *rand.Rand) {
 		w.send(refund, again(refund, time.Minute))
 	}
 	denied := of(1, 1, "refund", "r2", "50", 300)
-	denied.Status = "rejected"
+	denied.Status, denied.RefTxID = "rejected", "t1"
 	w.send(denied)
+	// More than the sale, over several refunds, the last of another creator's click; of a sale that nobody knows; of one
+	// that is rejected; of one that is told later; of another brand's; of an unsigned pixel.
+	takeBack := func(link uint32, n int, sale, txid, amount string, hours float64) {
+		refund := of(link, n, "refund", txid, amount, hours)
+		refund.RefTxID = sale
+		w.send(refund)
+	}
+	takeBack(1, 0, "t1", "r3", "25", 210)
+	takeBack(2, 5, "t1", "r4", "25", 220)
+	takeBack(2, 5, "t1", "r5", "1", 221)
+	takeBack(1, 0, "nobody's", "r6", "5", 201)
+	takeBack(2, 0, "t4", "r7", "30", 202)
+	takeBack(5, 0, "t0", "r8", "81", 0.1)
+	takeBack(1, 0, "t0", "r9", "81", 203)
+	takeBack(1, 0, "p1", "r10", "1", 204)
 
 	// An unsigned pixel beside the signed postback, before it, and alone.
 	pixel := sale

@@ -8,7 +8,8 @@ type definition struct {
 	by       []string // what it is grouped by unless asked otherwise
 	apart    []string // keys whose values no row adds together, of totals neither
 	measures []column
-	perBrand bool // facts have a brand_id and a currency
+	rank     column // what puts a row into the top, the highest first, and how people call it
+	perBrand bool   // facts have a brand_id and a currency
 }
 
 // A column has a name, for people, and an expression over facts f, in which earlier columns may stand by name.
@@ -38,6 +39,7 @@ func define(name string) (definition, bool) {
 		d := perBrand("conversion_facts", dayKeys("f.day"), conversionMeasures(),
 			"brand", "campaign", "influencer", "event", "status", "signed")
 		d.apart = append(d.apart, "event", "status", "signed")
+		d.rank = column{"conversions", "count()"}
 		return d, true
 	case "ledger":
 		return definition{
@@ -46,16 +48,26 @@ func define(name string) (definition, bool) {
 			keys:     append([]column{{"hour", "f.hour"}, {"node", "f.node"}}, dayKeys("toDate(f.hour)")...),
 			by:       []string{"hour", "node"},
 			measures: ledgerMeasures(),
+			rank:     column{"difference, then accepted", "(sum(f.accepted) - sum(f.stored + f.waiting + f.dropped) != 0, sum(f.accepted))"},
 		}, true
 	}
 	return definition{}, false
+}
+
+// conflicts is what the conversions report has behind its count of them: each with what stands and what was refused.
+func conflicts() definition {
+	d := perBrand("conflict_facts", dayKeys("f.day"), []column{{"times", "sum(f.times)"}},
+		"kind", "brand", "campaign", "influencer", "event", "txid", "ref_txid", "signed", "amount", "other_amount", "other_currency")
+	d.apart = append(d.apart, "kind")
+	d.rank = column{"times", "sum(f.times)"}
+	return d
 }
 
 // perBrand is a report of brands' numbers, whose money no row adds across currencies.
 func perBrand(facts string, times, measures []column, by ...string) definition {
 	d := definition{
 		facts: facts, span: "day", keys: times, by: by, measures: measures, perBrand: true,
-		apart: []string{"currency"},
+		apart: []string{"currency"}, rank: column{"gross", "sum(f.gross)"},
 	}
 	for _, name := range by {
 		d.keys = append(d.keys, column{name, "f." + name})
@@ -105,6 +117,7 @@ func conversionMeasures() []column {
 	return []column{
 		{"conversions", "count()"},
 		{"amount", "sum(f.amount)"},
+		{"conflicts", "sum(f.conflicts)"},
 		{"median_hours_to_convert", "quantileExactInclusiveOrNull(0.5)(f.hours_to_convert)"},
 	}
 }

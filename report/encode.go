@@ -22,12 +22,15 @@ func (r *Result) writeCSV(w io.Writer) error {
 		return err
 	}
 	cells := make([]string, len(r.Columns))
-	for _, row := range r.Rows {
+	for n, row := range slices.Concat(r.Rows, r.Others) {
 		for i, value := range row {
 			cells[i] = text(value)
 			if _, ok := value.(string); ok {
 				cells[i] = Disarm(cells[i])
 			}
+		}
+		if n >= len(r.Rows) {
+			r.label(cells, row, others)
 		}
 		if err := out.Write(cells); err != nil {
 			return err
@@ -35,6 +38,19 @@ func (r *Result) writeCSV(w io.Writer) error {
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// others stands in place of the keys of a row that adds up what lies beyond the top.
+const others = "(others)"
+
+// label makes the keys that were added up blank but the first, which says so.
+func (r *Result) label(cells []string, row []any, label string) []string {
+	for i := range cells[:r.Keys] {
+		if row[i] == nil {
+			cells[i], label = label, ""
+		}
+	}
+	return cells
 }
 
 // plainNumber is text that a spreadsheet reads as a number, whatever its sign.
@@ -49,11 +65,12 @@ func Disarm(cell string) string {
 	return "'" + cell
 }
 
-// writeJSON writes an array with an object per row, names in the order of the columns.
+// writeJSON writes an array with an object per row, names in the order of the columns. An object of others has no values for
+// the keys that were added up, and says so.
 func (r *Result) writeJSON(w io.Writer) error {
 	var out bytes.Buffer
 	out.WriteString("[")
-	for i, row := range r.Rows {
+	for i, row := range slices.Concat(r.Rows, r.Others) {
 		if i > 0 {
 			out.WriteString(",")
 		}
@@ -73,6 +90,9 @@ func (r *Result) writeJSON(w io.Writer) error {
 				return fmt.Errorf("%s: %w", r.Columns[j], err)
 			}
 			fmt.Fprintf(&out, "%q:%s", r.Columns[j], encoded)
+		}
+		if i >= len(r.Rows) {
+			out.WriteString(`,"others":true`)
 		}
 		out.WriteString("}")
 	}

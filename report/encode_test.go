@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// sample has a value of every kind, text that a spreadsheet or a terminal would obey, and a total.
+// sample has a value of every kind, text that a spreadsheet or a terminal would obey, others and a total.
 func sample() *Result {
 	return &Result{
 		Columns: []string{"influencer", "signed", "node", "gross", "roi", "revenue", "reasons", "currency"},
@@ -22,6 +22,8 @@ func sample() *Result {
 			{"née, \"Bé\"\x1b[31m", false, uint16(2), uint64(0), nil, dec("-3.0005"), map[string]uint64{}, "EUR"},
 			{"-5", false, uint16(3), uint64(9), 1e-7, dec("1000"), map[string]uint64{}, "JPY"},
 		},
+		Others: [][]any{{nil, nil, nil, uint64(3), 0.5, dec("0.01"), map[string]uint64{}, "EUR"}},
+		Top:    3, Rank: "gross",
 		Totals: [][]any{{nil, nil, nil, uint64(1234567), -1.0, dec("9.4995"), map[string]uint64{}, "EUR"}},
 	}
 }
@@ -33,20 +35,24 @@ influencer                 signed  node    gross      roi  revenue  reasons     
 =HYPERLINK("http://evil")  true       1  1234567   0.1250    12.50  expired=1 full=2  EUR
 née, "Bé"�[31m             false      2        0        -    -3.00                    EUR
 -5                         false      3        9   0.0000     1000                    JPY
+(others)                                       3   0.5000     0.01                    EUR
 -------------------------  ------  ----  -------  -------  -------  ----------------  --------
 total                                    1234567  -1.0000     9.50                    EUR
+(others) adds up all rows but the 3 with the highest gross; a larger top shows more, up to 50000
 `,
 		CSV: `
 influencer,signed,node,gross,roi,revenue,reasons,currency
 "'=HYPERLINK(""http://evil"")",true,1,1234567,0.1250,12.5000,expired=1 full=2,EUR
 "née, ""Bé""` + "\x1b" + `[31m",false,2,0,,-3.0005,,EUR
 -5,false,3,9,0.0000,1000.0000,,JPY
+(others),,,3,0.5000,0.0100,,EUR
 `,
 		JSON: `
 [
 {"influencer":"=HYPERLINK(\"http://evil\")","signed":true,"node":1,"gross":1234567,"roi":0.1250,"revenue":"12.5000","reasons":{"expired":1,"full":2},"currency":"EUR"},
 {"influencer":"née, \"Bé\"\u001b[31m","signed":false,"node":2,"gross":0,"roi":null,"revenue":"-3.0005","reasons":{},"currency":"EUR"},
-{"influencer":"-5","signed":false,"node":3,"gross":9,"roi":0.0000,"revenue":"1000.0000","reasons":{},"currency":"JPY"}
+{"influencer":"-5","signed":false,"node":3,"gross":9,"roi":0.0000,"revenue":"1000.0000","reasons":{},"currency":"JPY"},
+{"influencer":null,"signed":null,"node":null,"gross":3,"roi":0.5000,"revenue":"0.0100","reasons":{},"currency":"EUR","others":true}
 ]
 `,
 	}

@@ -176,8 +176,7 @@ func (w *world) saleFacts() []fact {
 		b := bucket{c.ClickTS.Truncate(24 * time.Hour), c.Brand, c.Campaign, c.Influencer, c.Event}
 		s := sums{conversions: 1, revenue: c.Amount}
 		if c.Event == "refund" {
-			b.event = "sale"
-			s = sums{refunds: c.Amount}
+			continue
 		}
 		if c.Event == "sale" && newest[[2]string{fmt.Sprint(c.Brand), c.TxID}] {
 			s.newCustomers = 1
@@ -185,6 +184,14 @@ func (w *world) saleFacts() []fact {
 		total := buckets[b]
 		total.add(s)
 		buckets[b] = total
+	}
+	for _, r := range w.refunds() {
+		b := bucket{r.sale.ClickTS.Truncate(24 * time.Hour), r.sale.Brand, r.sale.Campaign, r.sale.Influencer, "sale"}
+		if r.counts.IsPositive() {
+			total := buckets[b]
+			total.add(sums{refunds: r.counts})
+			buckets[b] = total
+		}
 	}
 	var facts []fact
 	for b, s := range buckets {
@@ -199,6 +206,53 @@ func (w *world) saleFacts() []fact {
 		facts = append(facts, f)
 	}
 	return facts
+}
+
+// A refund takes back from a sale what counts of it; what is beyond that contradicts something.
+type refund struct {
+	conversion
+	sale   conversion // zero where nobody knows it
+	counts decimal.Decimal
+	excess string // what it contradicts
+}
+
+// refunds are what takes back, in the order received.
+func (w *world) refunds() []refund {
+	all := w.once()
+	slices.SortFunc(all, func(a, b conversion) int {
+		return cmp.Or(a.Received.Compare(b.Received), strings.Compare(a.TxID, b.TxID))
+	})
+	left := map[[2]string]decimal.Decimal{} // of sales
+	sales := map[[2]string]conversion{}
+	for _, c := range all {
+		if c.Event == "sale" && c.Signed {
+			id := [2]string{fmt.Sprint(c.Brand), c.TxID}
+			sales[id] = c
+			if c.Status != "rejected" {
+				left[id] = c.Amount
+			}
+		}
+	}
+	var refunds []refund
+	for _, c := range all {
+		if c.Event != "refund" || !c.Signed || c.Status == "rejected" {
+			continue
+		}
+		id := [2]string{fmt.Sprint(c.Brand), c.RefTxID}
+		r := refund{conversion: c, sale: sales[id], counts: decimal.Min(c.Amount, left[id])}
+		left[id] = left[id].Sub(r.counts)
+		switch {
+		case r.counts.Equal(c.Amount):
+		case r.sale.TxID == "":
+			r.excess = "refund without sale"
+		case r.sale.Status == "rejected":
+			r.excess = "refund of a rejected sale"
+		default:
+			r.excess = "refund above its sale"
+		}
+		refunds = append(refunds, r)
+	}
+	return refunds
 }
 
 // firstSales is each customer's first approved sale with each brand, as brand and txid.

@@ -30,6 +30,17 @@ func parseFormat(text string) (Format, error) {
 	return "", &ParamError{"format", text, "is none of table, csv, json"}
 }
 
+// tableRows are more than anyone reads on a screen.
+const tableRows = 1000
+
+// rows is how many rows stand for themselves unless asked otherwise.
+func (f Format) rows() int {
+	if f == Table {
+		return tableRows
+	}
+	return MaxRows
+}
+
 // ContentType is the media type of f.
 func (f Format) ContentType() string {
 	switch f {

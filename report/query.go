@@ -1,9 +1,12 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -14,6 +17,10 @@ const dateLayout = time.DateOnly
 // defaultDays is the span of a query that names no days: the last thirty, today included.
 const defaultDays = 30
 
+// MaxRows is how many rows an answer or a page has at most, beside others and totals: more than anyone reads, and about
+// 50 MB, since it is built in memory.
+const MaxRows = 50_000
+
 // Params are a query as people write it, in flags or in a URL.
 type Params struct {
 	Report string   // its name, see [Names]
@@ -22,6 +29,11 @@ type Params struct {
 	Brands []string // keys of brands; empty = all that the caller may see
 	By     []string // what to group by; empty = the report's own keys
 	Format string   // empty = table
+	Top    int      // rows that stand for themselves, the others being added up; 0 = as many as the format is good for
+	Limit  int      // rows of a page; 0 = no page but the whole answer
+	Offset int      // rows before the page
+
+	Conflicts bool // of the conversions report: what contradicts itself, one by one
 }
 
 // Values are p as the query of a URL; its report is a part of the path.
@@ -34,12 +46,20 @@ func (p Params) Values() url.Values {
 			values.Set(name, value)
 		}
 	}
+	for name, n := range map[string]int{"top": p.Top, "limit": p.Limit, "offset": p.Offset} {
+		if n != 0 {
+			values.Set(name, strconv.Itoa(n))
+		}
+	}
+	if p.Conflicts {
+		values.Set("conflicts", "true")
+	}
 	return values
 }
 
 // A ParamError says which parameter is wrong, and why.
 type ParamError struct {
-	Param  string // as in the URL: report, from, to, brand, by, format
+	Param  string // as in the URL: report, from, to, brand, by, format, top, limit, offset, conflicts
 	Value  string
 	Reason string // ends the sentence "from 2026-02-30 …"
 }
@@ -53,16 +73,37 @@ type Query struct {
 	From, To time.Time // midnights in UTC, To excluded
 	Brands   []string  // keys; empty = all that the caller may see
 	Format   Format
+	Top      int // rows that stand for themselves; 0 on a page
+	Limit    int // rows of a page; 0 = no page
+	Offset   int // rows before the page
 
 	report definition
 	by     []string
 }
+
+// paged reports whether q asks for some rows of the answer, in the order of their keys, and nothing is added up.
+func (q Query) paged() bool { return q.Limit > 0 }
+
+// folds reports whether rows are added up, to totals and beyond the top to others. Where q groups by nothing but what is never
+// added up, the rows are the totals.
+func (q Query) folds() bool {
+	return !q.paged() && slices.ContainsFunc(q.by, func(key string) bool { return !q.isApart(key) })
+}
+
+// isApart reports whether values of the key are never added together.
+func (q Query) isApart(key string) bool { return slices.Contains(q.report.apart, key) }
 
 // Parse checks p at the time now. Its errors are *[ParamError].
 func Parse(p Params, now time.Time) (Query, error) {
 	d, ok := define(p.Report)
 	if !ok {
 		return Query{}, &ParamError{"report", p.Report, "is none of " + strings.Join(Names(), ", ")}
+	}
+	if p.Conflicts {
+		if p.Report != "conversions" {
+			return Query{}, &ParamError{"conflicts", "true", "only the conversions report has them"}
+		}
+		d = conflicts()
 	}
 	q := Query{Brands: p.Brands, report: d}
 	var err error
@@ -75,10 +116,35 @@ func Parse(p Params, now time.Time) (Query, error) {
 	if q.by, err = d.grouping(p.By); err != nil {
 		return Query{}, err
 	}
+	if q.Top, q.Limit, q.Offset, err = p.extent(q.Format); err != nil {
+		return Query{}, err
+	}
 	if len(p.Brands) > 0 && !d.perBrand {
 		return Query{}, &ParamError{"brand", strings.Join(p.Brands, ","), p.Report + " counts whole nodes, not brands; leave it out"}
 	}
 	return q, nil
+}
+
+// extent is how much of an answer is asked for.
+func (p Params) extent(f Format) (top, limit, offset int, err error) {
+	for _, n := range []struct {
+		name string
+		n    int
+		most int
+	}{{"top", p.Top, MaxRows}, {"limit", p.Limit, MaxRows}, {"offset", p.Offset, math.MaxInt32}} {
+		if n.n < 0 || n.n > n.most {
+			return 0, 0, 0, &ParamError{n.name, strconv.Itoa(n.n), fmt.Sprintf("is not between 1 and %d", n.most)}
+		}
+	}
+	switch {
+	case p.Limit == 0 && p.Offset > 0:
+		return 0, 0, 0, &ParamError{"offset", strconv.Itoa(p.Offset), "needs a limit: how many rows the page has"}
+	case p.Limit > 0 && p.Top > 0:
+		return 0, 0, 0, &ParamError{"top", strconv.Itoa(p.Top), "adds rows up, and a page has them all; give top or limit"}
+	case p.Limit > 0:
+		return 0, p.Limit, p.Offset, nil
+	}
+	return cmp.Or(p.Top, f.rows()), 0, 0, nil
 }
 
 // span reads the days from and to, and fills in what is missing.

@@ -39,6 +39,17 @@ func TestParse(t *testing.T) {
 		{name: "key twice", params: Params{Report: "utm", By: []string{"day", "day"}}, param: "by"},
 		{name: "empty key", params: Params{Report: "utm", By: []string{""}}, param: "by"},
 		{name: "no such format", params: Params{Report: "utm", Format: "xlsx"}, param: "format"},
+		{name: "a top", params: Params{Report: "utm", Top: MaxRows}, from: "2026-03-03", to: "2026-04-02"},
+		{name: "a page", params: Params{Report: "utm", Limit: 100, Offset: 200}, from: "2026-03-03", to: "2026-04-02"},
+		{name: "conflicts", params: Params{Report: "conversions", Conflicts: true, By: []string{"day", "txid"}}, from: "2026-03-03", to: "2026-04-02"},
+		{name: "a top beyond what an answer holds", params: Params{Report: "utm", Top: MaxRows + 1}, param: "top"},
+		{name: "a negative top", params: Params{Report: "utm", Top: -1}, param: "top"},
+		{name: "a page beyond what an answer holds", params: Params{Report: "utm", Limit: MaxRows + 1}, param: "limit"},
+		{name: "a page of nothing", params: Params{Report: "utm", Offset: 5}, param: "offset"},
+		{name: "a page before the first", params: Params{Report: "utm", Limit: 5, Offset: -5}, param: "offset"},
+		{name: "a page of a top", params: Params{Report: "utm", Limit: 5, Top: 5}, param: "top"},
+		{name: "conflicts of clicks", params: Params{Report: "utm", Conflicts: true}, param: "conflicts"},
+		{name: "a conversions' key of conflicts", params: Params{Report: "conversions", Conflicts: true, By: []string{"status"}}, param: "by"},
 		{name: "brand of the ledger", params: Params{Report: "ledger", Brands: []string{"acme"}}, param: "brand"},
 	}
 	for _, tt := range tests {
@@ -71,11 +82,12 @@ func TestGroupingKeepsRefundsFromSales(t *testing.T) {
 
 // FuzzParse feeds Parse what a stranger may send: what it accepts never becomes SQL.
 func FuzzParse(f *testing.F) {
-	f.Add("influencers", "2026-03-01", "2026-03-02", "acme", "day", "csv")
-	f.Add("ledger", "", "", "", "node", "")
-	f.Add("utm", "0000-00-00", "2149-06-06", "'; DROP TABLE clicks --", "brand) --", "JSON")
-	f.Fuzz(func(t *testing.T, report, from, to, brand, by, format string) {
-		p := Params{Report: report, From: from, To: to, By: []string{by}, Format: format}
+	f.Add("influencers", "2026-03-01", "2026-03-02", "acme", "day", "csv", 5, 0, 0)
+	f.Add("ledger", "", "", "", "node", "", 0, 0, 0)
+	f.Add("conversions", "", "", "", "status", "", 0, 10, 20)
+	f.Add("utm", "0000-00-00", "2149-06-06", "'; DROP TABLE clicks --", "brand) --", "JSON", -1, 1<<40, -7)
+	f.Fuzz(func(t *testing.T, report, from, to, brand, by, format string, top, limit, offset int) {
+		p := Params{Report: report, From: from, To: to, By: []string{by}, Format: format, Top: top, Limit: limit, Offset: offset}
 		if brand != "" {
 			p.Brands = []string{brand}
 		}
@@ -83,12 +95,15 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		plain := ask(t, Params{Report: report, By: []string{by}}) // names of ours, or Parse had refused them
+		plain := ask(t, Params{Report: report, By: []string{by}, Limit: min(limit, 1)}) // names of ours, or Parse had refused them
 		if q.statement() != plain.statement() {
 			t.Errorf("the statement depends on what was sent:\n%s", q.statement())
 		}
 		if !q.From.Before(q.To) {
 			t.Errorf("from %s to %s", q.From, q.To)
+		}
+		if n := max(q.Top, q.Limit); n < 1 || n > MaxRows || q.Offset < 0 {
+			t.Errorf("%d rows after %d", n, q.Offset)
 		}
 	})
 }

@@ -12,10 +12,9 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-// Config is what reports are read from and how much of it at most.
+// Config is what reports are read from.
 type Config struct {
 	Conn    driver.Conn   // database carom, as a user who may read all but keys and tokens; the caller closes it
-	MaxRows int           // rows of an answer, which is built in memory; a longer one is refused, never cut
 	Timeout time.Duration // of one answer, here and in ClickHouse
 	Log     *slog.Logger  // of the API, for errors that the caller can do nothing about
 }
@@ -23,7 +22,6 @@ type Config struct {
 // DefaultConfig is the configuration without its connection.
 func DefaultConfig() Config {
 	return Config{
-		MaxRows: 50_000, // more than anyone reads; about 50 MB
 		Timeout: 30 * time.Second,
 		Log:     slog.Default(),
 	}
@@ -48,8 +46,8 @@ type Reports struct{ cfg Config }
 // New returns Reports; it needs no start and no stop.
 func New(cfg Config) *Reports { return &Reports{cfg} }
 
-// Run answers q with what scope may see. It fails with ErrUnknownBrand, ErrForbidden, ErrTooManyRows or an error of
-// ClickHouse.
+// Run answers q with what scope may see. It fails with ErrUnknownBrand, ErrForbidden, ErrTooManyRows, ErrUnavailable,
+// ErrTooLong, ErrNoSchema or another error of ClickHouse.
 func (r *Reports) Run(ctx context.Context, q Query, scope Scope) (*Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 	defer cancel()
@@ -62,14 +60,13 @@ func (r *Reports) Run(ctx context.Context, q Query, scope Scope) (*Result, error
 	} else if !scope.All {
 		return nil, ErrForbidden
 	}
-	// One row more than allowed tells that there are more.
-	result, err := read(ctx, r.cfg.Conn, q, brands, r.cfg.MaxRows+1)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", q.report.facts, err)
+	result, err := read(ctx, r.cfg.Conn, q, brands)
+	if errors.Is(err, ErrTooManyRows) {
+		return nil, fmt.Errorf("%w: more than %d from %s to %s of events that are never added up; ask for fewer days or brands",
+			ErrTooManyRows, MaxRows, q.From.Format(dateLayout), q.To.Format(dateLayout))
 	}
-	if len(result.Rows) > r.cfg.MaxRows {
-		return nil, fmt.Errorf("%w: more than %d from %s to %s; ask for fewer days or brands, or group by less",
-			ErrTooManyRows, r.cfg.MaxRows, q.From.Format(dateLayout), q.To.Format(dateLayout))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", q.report.facts, explain(err))
 	}
 	return result, nil
 }
@@ -81,7 +78,7 @@ func (r *Reports) brands(ctx context.Context, keys []string, scope Scope) ([]uin
 		Key string `ch:"brand"`
 	}
 	if err := r.cfg.Conn.Select(ctx, &brands, "SELECT brand_id, brand FROM brands FINAL"); err != nil {
-		return nil, fmt.Errorf("read brands: %w", err)
+		return nil, fmt.Errorf("read brands: %w", explain(err))
 	}
 	seen := make(map[string][]uint32) // a key may serve again after its brand was deleted
 	for _, b := range brands {

@@ -2,11 +2,13 @@ package report
 
 import (
 	"errors"
+	"fmt"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
+	"time"
 
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
@@ -195,28 +197,6 @@ func scopeHidesOtherBrands(t *testing.T, db *chtest.DB) {
 	}
 }
 
-// longAnswersAreRefused, and never cut.
-func longAnswersAreRefused(t *testing.T, db *chtest.DB) {
-	reports := newReports(t, db)
-	q := ask(t, Params{Report: "campaigns", From: allDays.From, To: allDays.To})
-	all, err := reports.Run(t.Context(), q, everyone)
-	if err != nil {
-		t.Fatal(err)
-	}
-	reports.cfg.MaxRows = len(all.Rows)
-	exact, err := reports.Run(t.Context(), q, everyone)
-	if err != nil {
-		t.Fatalf("exactly as many rows as allowed: %v", err)
-	}
-	if diff := cmp.Diff(rowsOf(all, all.Totals), rowsOf(exact, exact.Totals)); diff != "" {
-		t.Errorf("totals depend on the limit:\n%s", diff)
-	}
-	reports.cfg.MaxRows--
-	if _, err := reports.Run(t.Context(), q, everyone); !errors.Is(err, ErrTooManyRows) {
-		t.Errorf("one row too many: %v, want ErrTooManyRows", err)
-	}
-}
-
 func TestRunOfEmptyDatabase(t *testing.T) {
 	reports := newReports(t, chtest.New(t))
 	for _, name := range Names() {
@@ -237,11 +217,50 @@ func TestRunOfEmptyDatabase(t *testing.T) {
 	}
 }
 
-// TestRunStopsInTime gives up on a query that takes longer than allowed.
-func TestRunStopsInTime(t *testing.T) {
-	reports := newReports(t, chtest.New(t))
-	reports.cfg.Timeout = 1
-	if _, err := reports.Run(t.Context(), ask(t, Params{Report: "geo"}), everyone); err == nil {
-		t.Error("a query of one nanosecond had an answer")
+// TestRunWithoutClickHouse says within its time what is the matter and what to do about it.
+func TestRunWithoutClickHouse(t *testing.T) {
+	db := chtest.New(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and never says a word
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	absent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	absent.Close()
+	dsn, err := url.Parse(db.DSN(engine.Admin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(host string) string {
+		other := *dsn
+		other.Host = host
+		return other.String()
+	}
+	tests := map[string]struct {
+		dsn     string
+		timeout time.Duration
+		want    error
+		says    string
+	}{
+		"nobody listens":        {at(absent.Addr().String()), time.Minute, ErrUnavailable, "see that it runs"},
+		"nobody answers":        {at(silent.Addr().String()), time.Second, ErrUnavailable, "see that it runs"},
+		"no schema":             {chtest.NewEmpty(t).DSN(engine.Admin), time.Minute, ErrNoSchema, "carom schema apply"},
+		"no time for an answer": {db.DSN(engine.Admin), 1, ErrTooLong, "fewer days"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			cfg := DefaultConfig()
+			cfg.Conn, cfg.Timeout = chtest.Open(t, tt.dsn), tt.timeout
+			_, err := New(cfg).Run(t.Context(), ask(t, Params{Report: "geo"}), everyone)
+			if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("%v, want %v with %q", err, tt.want, tt.says)
+			}
+			if password, _ := dsn.User.Password(); strings.Contains(fmt.Sprint(err), password) {
+				t.Error("the error shows the password")
+			}
+		})
 	}
 }

@@ -28,18 +28,12 @@ func (r *Result) writeTable(w io.Writer) error {
 	for _, row := range r.Rows {
 		lines = append(lines, r.cells(row))
 	}
+	for _, row := range r.Others {
+		lines = append(lines, r.label(r.cells(row), row, others))
+	}
 	rule := len(lines)
 	for _, row := range r.Totals {
-		cells := r.cells(row)
-		for i := range cells[:r.Keys] {
-			if row[i] == nil {
-				cells[i] = ""
-			}
-		}
-		if r.Keys > 0 && cells[0] == "" {
-			cells[0] = "total"
-		}
-		lines = append(lines, cells)
+		lines = append(lines, r.label(r.cells(row), row, "total"))
 	}
 	widths := make([]int, len(r.Columns))
 	for _, line := range lines {
@@ -54,6 +48,9 @@ func (r *Result) writeTable(w io.Writer) error {
 			writeLine(out, widths, right, ruler(widths))
 		}
 		writeLine(out, widths, right, line)
+	}
+	if len(r.Others) > 0 {
+		fmt.Fprintf(out, "%s adds up all rows but the %d with the highest %s; a larger top shows more, up to %d\n", others, r.Top, r.Rank, MaxRows)
 	}
 	return out.Flush()
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/shopspring/decimal"
 
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
@@ -33,7 +32,10 @@ func TestReports(t *testing.T) {
 	t.Run("answers agree with views", func(t *testing.T) { answersAgreeWithViews(t, db) })
 	t.Run("conversion totals keep events apart", func(t *testing.T) { conversionTotalsKeepEventsApart(t, db, w) })
 	t.Run("a scope hides other brands", func(t *testing.T) { scopeHidesOtherBrands(t, db) })
-	t.Run("long answers are refused", func(t *testing.T) { longAnswersAreRefused(t, db) })
+	t.Run("a top adds up the others", func(t *testing.T) { topAddsUpTheOthers(t, db, w) })
+	t.Run("every report has others", func(t *testing.T) { othersOfEveryReport(t, db) })
+	t.Run("pages have all rows", func(t *testing.T) { pagesHaveAllRows(t, db) })
+	t.Run("conflicts", func(t *testing.T) { conflictsStandBehindConversions(t, db, w) })
 	t.Run("API", func(t *testing.T) { apiAnswers(t, db) })
 }
 
@@ -191,94 +193,6 @@ func lines(rows []row) []string {
 	}
 	slices.Sort(all)
 	return all
-}
-
-func (w *world) conversionRows() []row {
-	type group struct {
-		sums
-		amount decimal.Decimal
-		hours  []float64
-		key    row
-	}
-	groups := map[string]*group{}
-	for _, c := range w.once() {
-		key := row{
-			"day": c.TS.Format(time.DateOnly), "brand": w.brands[c.Brand-1].Key, "campaign": w.campaigns[c.Campaign-1].Key,
-			"influencer": w.influencers[c.Influencer-1].Key, "event": c.Event, "status": c.Status,
-			"signed": fmt.Sprint(c.Signed), "currency": w.currency(c.Brand),
-		}
-		g := groups[fmt.Sprint(key)]
-		if g == nil {
-			g = &group{key: key}
-			groups[fmt.Sprint(key)] = g
-		}
-		g.conversions++
-		g.amount = g.amount.Add(c.Amount)
-		if c.ClickID != "" {
-			g.hours = append(g.hours, c.TS.Sub(c.ClickTS).Hours())
-		}
-	}
-	var rows []row
-	for _, g := range groups {
-		g.key["conversions"], g.key["amount"], g.key["median_hours_to_convert"] = count(g.conversions), g.amount.String(), null
-		if n := len(g.hours); n > 0 {
-			slices.Sort(g.hours)
-			g.key["median_hours_to_convert"] = ratio((g.hours[(n-1)/2] + g.hours[n/2]) / 2)
-		}
-		rows = append(rows, g.key)
-	}
-	return rows
-}
-
-func (w *world) conflictRows() []row {
-	const layout = time.RFC3339
-	type other struct {
-		key   row
-		times uint64
-		first time.Time
-	}
-	others := map[string]*other{}
-	for _, stands := range w.once() {
-		var firstStatus string
-		for _, c := range w.conversions {
-			if same(c, stands) && c.Received.Equal(stands.Received) && c.Amount.Equal(stands.Amount) {
-				firstStatus = c.Status
-			}
-		}
-		for _, c := range w.conversions {
-			if !same(c, stands) || c.Amount.Equal(stands.Amount) && c.Currency == stands.Currency {
-				continue
-			}
-			if c.Amount.IsZero() && c.Status != firstStatus {
-				continue
-			}
-			key := row{
-				"brand": w.brands[stands.Brand-1].Key, "campaign": w.campaigns[stands.Campaign-1].Key,
-				"influencer": w.influencers[stands.Influencer-1].Key, "event": c.Event, "txid": c.TxID, "signed": fmt.Sprint(c.Signed),
-				"amount": stands.Amount.String(), "currency": stands.Currency, "received": stands.Received.Format(layout),
-				"other_amount": c.Amount.String(), "other_currency": c.Currency,
-			}
-			o := others[fmt.Sprint(key)]
-			if o == nil {
-				o = &other{key: key, first: c.Received}
-				others[fmt.Sprint(key)] = o
-			}
-			o.times++
-			if c.Received.Before(o.first) {
-				o.first = c.Received
-			}
-		}
-	}
-	var rows []row
-	for _, o := range others {
-		o.key["times"], o.key["other_received"] = count(o.times), o.first.Format(layout)
-		rows = append(rows, o.key)
-	}
-	return rows
-}
-
-func same(a, b conversion) bool {
-	return a.Brand == b.Brand && a.Event == b.Event && a.TxID == b.TxID && a.Signed == b.Signed
 }
 
 func (w *world) ledgerRows() []row {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -33,9 +34,10 @@ func newRegistry() *prometheus.Registry {
 	return reg
 }
 
-// An admin is the listener for operators: health, metrics and whatever else is put on its mux. It is meant for
-// loopback or a private network.
+// An admin is the listener for operators: health, metrics and whatever else is put on its mux, which has to guard itself
+// where it is reached from elsewhere. TLS is left to a proxy.
 type admin struct {
+	guard    guard
 	mux      *http.ServeMux
 	server   *http.Server
 	listener net.Listener
@@ -45,9 +47,16 @@ type admin struct {
 }
 
 // newAdmin serves /metrics, /healthz and /readyz; ready says why there should be no traffic, or nil.
-func newAdmin(reg *prometheus.Registry, ready func() error, profile bool, log *slog.Logger) *admin {
-	a := &admin{mux: http.NewServeMux(), log: log}
-	a.mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+func newAdmin(flags adminFlags, reg *prometheus.Registry, ready func() error, log *slog.Logger) (*admin, error) {
+	token, err := flags.readOpsToken()
+	if err != nil {
+		return nil, err
+	}
+	a := &admin{guard: guard{token: token}, mux: http.NewServeMux(), log: log}
+	for _, name := range flags.AdminHosts {
+		a.guard.hosts = append(a.guard.hosts, strings.ToLower(name))
+	}
+	a.mux.Handle("GET /metrics", a.guard.operators(promhttp.HandlerFor(reg, promhttp.HandlerOpts{})))
 	a.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { health(w, nil, nil) })
 	a.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if a.stopping.Load() {
@@ -60,17 +69,19 @@ func newAdmin(reg *prometheus.Registry, ready func() error, profile bool, log *s
 		}
 		health(w, about, ready())
 	})
-	if profile {
-		a.mux.HandleFunc("/debug/pprof/", pprof.Index)
-		a.mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-		a.mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-		a.mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	if flags.Pprof {
+		profiles := http.NewServeMux()
+		profiles.HandleFunc("/debug/pprof/", pprof.Index)
+		profiles.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		profiles.HandleFunc("/debug/pprof/trace", pprof.Trace)
+		profiles.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		a.mux.Handle("/debug/pprof/", a.guard.operators(profiles))
 	}
 	a.server = &http.Server{
-		Handler: a.mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
+		Handler: a.guard.byName(a.mux), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	return a
+	return a, nil
 }
 
 func health(w http.ResponseWriter, about map[string]any, problem error) {
@@ -91,6 +102,11 @@ func (a *admin) listen(address string) error {
 		return fmt.Errorf("listen for admin requests on %s: %w", address, err)
 	}
 	a.listener = l
+	at, ok := l.Addr().(*net.TCPAddr)
+	a.guard.loopback = ok && at.IP.IsLoopback()
+	if !a.guard.loopback && a.guard.token == nil {
+		a.log.Warn("the admin address is not loopback: /metrics is refused without --ops-token", "admin", a.url())
+	}
 	return nil
 }
 

@@ -19,12 +19,12 @@ type controlCommand struct {
 	Config      kong.ConfigFlag `placeholder:"FILE" help:"YAML file; each key is the name of a flag below."`
 	PrintConfig bool            `help:"Print the effective configuration, secrets masked, and end."`
 
-	Admin         string `default:"127.0.0.1:9090" env:"CAROM_ADMIN" help:"Address of API, reports and metrics."`
 	ClickHouse    string `name:"clickhouse" required:"" placeholder:"DSN" env:"CAROM_CLICKHOUSE" help:"clickhouse://user:pass@host:9000/carom, several hosts allowed."`
 	ClusterSecret string `required:"" type:"existingfile" placeholder:"FILE" env:"CAROM_CLUSTER_SECRET" help:"File with the secret that seals the keys table."`
 	PublicURL     string `default:"https://{host}" env:"CAROM_PUBLIC_URL" help:"How short links are written."`
 	ControlFile   string `type:"path" placeholder:"FILE" env:"CAROM_CONTROL_FILE" help:"Leave the address and an administrator's token here, readable by the owner only: the way to the first token."`
-	Pprof         bool   `env:"CAROM_PPROF" help:"Serve /debug/pprof/ on the admin address."`
+
+	adminFlags
 }
 
 // Run serves until the context ends.
@@ -41,6 +41,12 @@ func (c *controlCommand) Run(ctx context.Context, command *kong.Context, log *sl
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
+	reach := &reachability{conn: conn}
+	reg := newRegistry()
+	ops, err := newAdmin(c.adminFlags, reg, reach.ready, log)
+	if err != nil {
+		return err
+	}
 	config := control.DefaultConfig()
 	config.Conn, config.ClusterSecret, config.PublicURL, config.Log = conn, secret, c.PublicURL, log
 	writer, err := control.New(config)
@@ -51,7 +57,7 @@ func (c *controlCommand) Run(ctx context.Context, command *kong.Context, log *sl
 		return err
 	}
 	defer writer.Stop()
-	ops := newAdmin(newRegistry(), func() error { return nil }, c.Pprof, log)
+	defer startRollups(conn, reg, log).Stop()
 	mountAPI(ops.mux, writer, conn, log)
 	if err := ops.listen(c.Admin); err != nil {
 		return err

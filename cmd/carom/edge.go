@@ -87,7 +87,7 @@ func (e *edge) ready() error {
 
 // about is what /readyz tells of the table: a node that lost sight of ClickHouse goes on answering, and shows for how long.
 func (e *edge) about() map[string]any {
-	about := map[string]any{"links": e.server.Table().Links(), "table_age_seconds": int(e.server.Age().Seconds())}
+	about := map[string]any{"table_age_seconds": int(e.server.Age().Seconds())}
 	if age, kept := e.source.SnapshotAge(); kept {
 		about["snapshot_age_seconds"] = int(age.Seconds())
 	}

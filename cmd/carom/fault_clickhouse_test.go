@@ -34,6 +34,14 @@ func outage() time.Duration { return time.Duration(faults.Rounds(6, 3600)) * tim
 // what the garbage collector leaves. The clicks themselves wait in files.
 const growth = 16 << 20
 
+// alter changes a table of ClickHouse.
+func (s *site) alter(statement string) {
+	s.t.Helper()
+	if err := s.clickhouse.DB().Conn.Exec(s.t.Context(), statement); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // ClickHouse does not answer as it should, for long: redirects do not notice, memory is bounded, and afterwards everything is
 // stored.
 func TestFaultClickHouseOut(t *testing.T) {
@@ -55,6 +63,11 @@ func TestFaultClickHouseOut(t *testing.T) {
 			"gone",
 			func(s *site, _ *faults.Proxy) { s.clickhouse.Leave() },
 			func(s *site, _ *faults.Proxy) { s.clickhouse.Return() },
+		},
+		{
+			"read-only",
+			func(s *site, _ *faults.Proxy) { s.alter("ALTER TABLE clicks MODIFY SETTING table_readonly = 1") },
+			func(s *site, _ *faults.Proxy) { s.alter("ALTER TABLE clicks RESET SETTING table_readonly") },
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

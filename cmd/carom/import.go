@@ -2,18 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"carom/control"
-	"carom/report"
 )
 
 // importCommand imports one CSV file.
@@ -52,20 +48,23 @@ func (c *importCommand) Run(ctx context.Context, terminal *console) error {
 		return err
 	}
 	bar := newProgressBar(terminal.Err, info.Size())
-	result, err := client.ImportFile(ctx, c.Kind, file, func(p control.Progress) { bar.show(p, time.Now()) })
+	rejects := rejectsFile{path: strings.TrimSuffix(c.File, ".csv") + ".rejects.csv"}
+	result, err := client.ImportFile(ctx, c.Kind, file, func(p control.Progress) error {
+		bar.show(p, time.Now())
+		return rejects.add(p.Rejected)
+	})
 	bar.clear()
 	if err != nil && result.Lines() == 0 {
 		return err
 	}
 	fmt.Fprintf(terminal.Out, "%s: %d created, %d updated, %d unchanged, %d rejected\n",
-		c.Kind, result.Created, result.Updated, result.Unchanged, len(result.Rejected))
+		c.Kind, result.Created, result.Updated, result.Unchanged, result.Rejects())
 	warn(terminal.Err, result.Warnings)
-	path := strings.TrimSuffix(c.File, ".csv") + ".rejects.csv"
-	if err := errors.Join(err, writeRejects(path, result.Rejected)); err != nil {
+	if err := errors.Join(err, rejects.close()); err != nil {
 		return err
 	}
-	if n := len(result.Rejected); n > 0 {
-		return fmt.Errorf("%d lines of %s rejected: see %s", n, c.File, path)
+	if n := result.Rejects(); n > 0 {
+		return fmt.Errorf("%d lines of %s rejected: see %s", n, c.File, rejects.path)
 	}
 	return nil
 }
@@ -81,26 +80,4 @@ func warn(w io.Writer, warnings []control.Warning) {
 	if more := len(warnings) - shownWarnings; more > 0 {
 		fmt.Fprintf(w, "%d more warnings\n", more)
 	}
-}
-
-// writeRejects writes why lines were refused, in place of what an earlier import of the file had to say.
-func writeRejects(path string, rejects []control.Reject) error {
-	if len(rejects) == 0 {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return nil
-	}
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	table := csv.NewWriter(file)
-	err = table.Write([]string{"line", "column", "reason", "value"})
-	for i := 0; err == nil && i < len(rejects); i++ {
-		r := rejects[i]
-		err = table.Write([]string{strconv.Itoa(r.Line), r.Column, report.Disarm(r.Reason), report.Disarm(r.Value)})
-	}
-	table.Flush()
-	return errors.Join(err, table.Error(), file.Close())
 }

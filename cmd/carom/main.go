@@ -29,6 +29,7 @@ type commands struct {
 	Tokens     tokensCommand     `cmd:"" help:"API tokens."`
 	Report     reportCommand     `cmd:"" help:"Print a report of clicks, conversions and money, or the ledger."`
 	Control    controlCommand    `cmd:"" help:"Run the control process: API, imports, reports."`
+	Spool      spoolCommand      `cmd:"" help:"Look into, check or deliver the spool of a node that does not run."`
 	Schema     schemaCommand     `cmd:"" help:"Apply, list or print the ClickHouse schema."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }

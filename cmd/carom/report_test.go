@@ -53,6 +53,13 @@ func TestReport(t *testing.T) {
 			if got := carom(append(strings.Fields(question), road...)...); got.code != exitDone || got.out != answer {
 				t.Errorf("exit code %d: %s%s", got.code, got.out, got.errOut)
 			}
+			top := carom(append(strings.Fields(question+" --top 1"), road...)...)
+			if want := strings.Replace(answer, "boots,FR", "(others),", 1); top.code != exitDone || top.out != want {
+				t.Errorf("a top of one: exit code %d: %s%s", top.code, top.out, top.errOut)
+			}
+			if got := carom(append(strings.Fields("report conversions --conflicts --format csv"), road...)...); !strings.HasPrefix(got.out, "kind,brand,") {
+				t.Errorf("conflicts: exit code %d: %s%s", got.code, got.out, got.errOut)
+			}
 			failures := []struct {
 				args string
 				code int
@@ -63,6 +70,8 @@ func TestReport(t *testing.T) {
 				{"report ledger --brand acme", exitUsage, `--brand "acme"`},
 				{"report geo --format xml", exitUsage, "--format"},
 				{"report clicks", exitUsage, "influencers"},
+				{"report geo --top=-1", exitUsage, `--top "-1"`},
+				{"report geo --conflicts", exitUsage, "--conflicts"},
 				{"report geo --brand acme,nobody", exitFailed, `brand "nobody": not found`},
 			}
 			for _, f := range failures {

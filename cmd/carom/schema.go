@@ -14,6 +14,7 @@ type schemaCommand struct {
 	Apply  schemaApplyCommand  `cmd:"" help:"Apply the files that the database lacks, in order; doing it twice changes nothing."`
 	Status schemaStatusCommand `cmd:"" help:"List the files and when each was applied."`
 	Print  schemaPrintCommand  `cmd:"" help:"Print all files."`
+	Mend   schemaMendCommand   `cmd:"" help:"Compare the rollups with raw, batch by batch, and have the control process put right what differs."`
 }
 
 // clickhouseDSN is the flag of every command that talks to ClickHouse itself.

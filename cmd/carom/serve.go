@@ -23,15 +23,11 @@ type serveCommand struct {
 	PrintConfig bool            `help:"Print the effective configuration, secrets masked, and end."`
 
 	Listen        string        `default:":8080" env:"CAROM_LISTEN" help:"Public address."`
-	Admin         string        `default:"127.0.0.1:9090" env:"CAROM_ADMIN" help:"Address of metrics and health."`
 	ClickHouse    string        `name:"clickhouse" required:"" placeholder:"DSN" env:"CAROM_CLICKHOUSE" help:"clickhouse://user:pass@host:9000/carom, several hosts allowed."`
 	ClusterSecret string        `required:"" type:"existingfile" placeholder:"FILE" env:"CAROM_CLUSTER_SECRET" help:"File with the secret that opens the keys table."`
 	Node          uint16        `required:"" env:"CAROM_NODE" help:"Number of this node, 0 to 1023, unique in the cluster."`
 	Proxies       []string      `name:"trusted-proxies" placeholder:"CIDR,…" env:"CAROM_TRUSTED_PROXIES" help:"Networks whose X-Forwarded-For or Forwarded is believed (none)."`
 	ProxyProtocol bool          `env:"CAROM_PROXY_PROTOCOL" help:"Each connection of a trusted proxy begins with a PROXY protocol header, version 1 or 2, which says who is asking; other peers need none."`
-	GeoCountry    string        `placeholder:"FILE" env:"CAROM_GEO_COUNTRY" help:"Country database (mmdb)."`
-	GeoCity       string        `placeholder:"FILE" env:"CAROM_GEO_CITY" help:"City database (mmdb)."`
-	GeoASN        string        `name:"geo-asn" placeholder:"FILE" env:"CAROM_GEO_ASN" help:"Network operator database (mmdb)."`
 	BatchRows     int           `default:"100000" env:"CAROM_BATCH_ROWS" help:"Rows of an insert when busy."`
 	BatchAge      time.Duration `default:"1s" env:"CAROM_BATCH_AGE" help:"Age of an insert when quiet."`
 	BufferBytes   int           `default:"268435456" env:"CAROM_BUFFER_BYTES" help:"Memory for clicks that ClickHouse has not taken yet, without a spool."`
@@ -43,7 +39,22 @@ type serveCommand struct {
 	Compress      bool          `env:"CAROM_COMPRESS" help:"LZ4 towards ClickHouse: for links slower than a LAN."`
 	Linger        time.Duration `default:"1s" env:"CAROM_LINGER" help:"How long a stopping node goes on answering while /readyz fails and each answer closes its connection, so that balancers and clients go elsewhere."`
 	DrainTimeout  time.Duration `default:"30s" env:"CAROM_DRAIN_TIMEOUT" help:"How long a stop waits for requests and clicks under way."`
-	Pprof         bool          `env:"CAROM_PPROF" help:"Serve /debug/pprof/ on the admin address."`
+
+	adminFlags
+	geoFiles
+}
+
+// geoFiles are the flags of every command that locates clicks.
+type geoFiles struct {
+	GeoCountry string `placeholder:"FILE" env:"CAROM_GEO_COUNTRY" help:"Country database (mmdb)."`
+	GeoCity    string `placeholder:"FILE" env:"CAROM_GEO_CITY" help:"City database (mmdb)."`
+	GeoASN     string `name:"geo-asn" placeholder:"FILE" env:"CAROM_GEO_ASN" help:"Network operator database (mmdb)."`
+}
+
+func (f geoFiles) geoConfig(log *slog.Logger) geo.Config {
+	c := geo.Default()
+	c.Country, c.City, c.ASN, c.Logger = f.GeoCountry, f.GeoCity, f.GeoASN, log
+	return c
 }
 
 // Run serves until the context ends.
@@ -60,7 +71,10 @@ func (c *serveCommand) Run(ctx context.Context, command *kong.Context, log *slog
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	ops := newAdmin(reg, node.ready, c.Pprof, log)
+	ops, err := newAdmin(c.adminFlags, reg, node.ready, log)
+	if err != nil {
+		return err
+	}
 	ops.about = node.about
 	if err := ops.listen(c.Admin); err != nil {
 		return err
@@ -100,7 +114,7 @@ func (c *serveCommand) edgeConfig(log *slog.Logger) (edgeConfig, error) {
 	config.Ingest.Ring.SegmentBytes = c.SpoolSegment
 	config.Ingest.ConversionRing.SegmentBytes = min(config.Ingest.ConversionRing.SegmentBytes, c.SpoolSegment)
 	config.Ingest.Ring.SyncEvery, config.Ingest.ConversionRing.SyncEvery = c.SyncInterval, c.SyncInterval
-	config.Geo.Country, config.Geo.City, config.Geo.ASN = c.GeoCountry, c.GeoCity, c.GeoASN
+	config.Geo = c.geoConfig(log)
 	return config, nil
 }
 

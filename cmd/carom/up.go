@@ -31,10 +31,9 @@ type upCommand struct {
 	Empty   bool     `help:"Start without the sample brands."`
 	Data    string   `default:"carom-data" type:"path" placeholder:"DIR" env:"CAROM_DATA" help:"Directory of tables and secrets, made when missing (${default})."`
 	Listen  string   `default:"127.0.0.1:8080" env:"CAROM_LISTEN" help:"Public address."`
-	Admin   string   `default:"127.0.0.1:9090" env:"CAROM_ADMIN" help:"Address of API, reports and metrics."`
 	Proxies []string `name:"trusted-proxies" placeholder:"CIDR,…" env:"CAROM_TRUSTED_PROXIES" help:"Networks whose X-Forwarded-For or Forwarded is believed (none)."`
-	Pprof   bool     `env:"CAROM_PPROF" help:"Serve /debug/pprof/ on the admin address."`
 
+	adminFlags
 	enginePorts
 }
 
@@ -99,11 +98,15 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 	config.Source.Snapshot = filepath.Join(c.Data, snapshotFile)
 	config.Geo.Country = assets.CountryDB
 	reg := newRegistry()
+	defer startRollups(conn, reg, log).Stop()
 	node, err := newEdge(config, reg, log)
 	if err != nil {
 		return err
 	}
-	ops := newAdmin(reg, node.ready, c.Pprof, log)
+	ops, err := newAdmin(c.adminFlags, reg, node.ready, log)
+	if err != nil {
+		return err
+	}
 	ops.about = node.about
 	mountAPI(ops.mux, writer, conn, log)
 	if err := ops.listen(c.Admin); err != nil {

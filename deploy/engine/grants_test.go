@@ -33,6 +33,8 @@ func TestGrants(t *testing.T) {
 		{engine.Edge, insertClick, true},
 		{engine.Edge, insertConversion, true},
 		{engine.Edge, insertLedger, true},
+		{engine.Edge, "INSERT INTO doubtful_batches (source, batch_id, week) SELECT 'clicks', 'a-1', toDate('2026-07-06')", true},
+		{engine.Edge, "INSERT INTO doubtful_batches (source, batch_id, week, checked) SELECT 'clicks', 'a-1', toDate('2026-07-06'), true", false},
 		{engine.Edge, "SELECT batch_id, count(), min(ts), any(node), any(click_id) FROM clicks GROUP BY batch_id", true},
 		{engine.Edge, "SELECT batch_id, count(), min(ts), any(node), any(click_id) FROM conversions GROUP BY batch_id", true},
 		{engine.Edge, "SELECT * FROM node_ledger", true},

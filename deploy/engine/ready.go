@@ -67,8 +67,8 @@ func (e *Engine) pingNative(ctx context.Context) error {
 	return conn.Ping(ctx)
 }
 
-// makeDefaultDatabase makes the database in which analysts land, where there is one, before the schema does: the engine
-// (26.7) aborts at a native login into a default database that does not exist.
+// makeDefaultDatabase makes the database in which analysts land, where there is one, before the schema does: nobody gets
+// into one that does not exist, and the embedded engine (26.7) aborts after a native login that was refused.
 func (e *Engine) makeDefaultDatabase(ctx context.Context) error {
 	if len(e.cfg.Databases) != 1 {
 		return nil

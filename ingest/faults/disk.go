@@ -68,8 +68,7 @@ func mount(t testing.TB, image string) *Disk {
 }
 
 // PowerCut returns the disk as it is after a power cut at this moment: what the file system had in memory only is not
-// there. Who writes to the disk must be stopped meanwhile, as a disk cannot be copied at one moment, and find its end before
-// it goes on: the old disk is detached.
+// there. Who wrote to the disk must be dead, as a disk cannot be copied at one moment; the old one is detached.
 func (d *Disk) PowerCut(t testing.TB) *Disk {
 	t.Helper()
 	image := filepath.Join(t.TempDir(), "disk.ext4")

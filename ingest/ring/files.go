@@ -346,5 +346,11 @@ func (fs *files) close() error {
 	close(fs.stop)
 	fs.done.Wait()
 	fs.syncDirty()
-	return fs.lock.Close()
+	var err error
+	for _, f := range fs.freed {
+		if f.damaged { // the next Open would not know
+			err = errors.Join(err, f.remove())
+		}
+	}
+	return errors.Join(err, fs.lock.Close())
 }

@@ -2,7 +2,6 @@ package ring
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -12,8 +11,6 @@ import (
 	"testing"
 	"time"
 	"unsafe"
-
-	"pgregory.net/rapid"
 )
 
 // spooled is a small ring in files.
@@ -276,76 +273,6 @@ func aligned(b []byte) []byte {
 	c := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(words)*8)[:len(b):len(b)]
 	copy(c, b)
 	return c
-}
-
-// Any mix of pushes, unfinished pushes, reads, releases and deaths of the process: everything committed is read again
-// from the last released place on, in order, nothing else, nothing counted as lost.
-func TestModelWithCrashes(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp("", "carom-ring-")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer os.RemoveAll(dir)
-		c := spooled(dir, 1)
-		r, _ := open(t, c, nil)
-		defer func() { closed(t, r) }()
-		var committed []uint64 // not yet released
-		var sent uint64
-		read := 0 // of committed
-		released := Positions(nil)
-		blocked := -1 // index in committed from which an unfinished push hides what follows
-		t.Repeat(map[string]func(*rapid.T){
-			"push": func(t *rapid.T) {
-				b := make([]byte, rapid.IntRange(8, MaxRecord).Draw(t, "bytes"))
-				binary.LittleEndian.PutUint64(b, sent)
-				if push(r, 0, b) {
-					committed = append(committed, sent)
-				}
-				sent++
-			},
-			"unfinished push": func(t *rapid.T) {
-				if s, ok := r.Reserve(0, rapid.IntRange(8, MaxRecord).Draw(t, "bytes")); ok {
-					for i := range s.Data[:len(s.Data)/2] {
-						s.Data[i] = 0xff
-					}
-					if blocked < 0 {
-						blocked = len(committed)
-					}
-				}
-			},
-			"read": func(t *rapid.T) {
-				_, lost := r.Read(rapid.IntRange(1, 20).Draw(t, "limit"), func(b []byte) {
-					if got := binary.LittleEndian.Uint64(b); read == len(committed) || got != committed[read] {
-						t.Fatalf("read %d out of order", got)
-					}
-					read++
-				})
-				if lost != 0 || blocked >= 0 && read > blocked {
-					t.Fatalf("lost %d, read %d, blocked at %d", lost, read, blocked)
-				}
-			},
-			"release": func(*rapid.T) {
-				mark := r.Mark(nil)
-				released = mark.Positions()
-				r.Release(mark)
-				committed = committed[read:]
-				if blocked >= 0 {
-					blocked -= read
-				}
-				read = 0
-			},
-			"crash": func(t *rapid.T) {
-				closed(t, r)
-				var found Recovered
-				r, found = open(t, c, released)
-				read, blocked = 0, -1
-				if found.Records != uint64(len(committed)) || found.Lost != 0 || found.Damaged != 0 {
-					t.Fatalf("found %+v, %d were committed", found, len(committed))
-				}
-			},
-		})
-	})
 }
 
 func FuzzRecover(f *testing.F) {

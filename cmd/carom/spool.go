@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"carom/geo"
+	"carom/ingest"
+)
+
+// spoolCommand groups what can be done with a spool whose node does not run.
+type spoolCommand struct {
+	Inspect spoolInspectCommand `cmd:"" help:"Tell what a spool holds, without touching it."`
+	Verify  spoolVerifyCommand  `cmd:"" help:"Check every checksum of a spool, and with --clickhouse which batches are stored; exit code 1 when something is wrong."`
+	Replay  spoolReplayCommand  `cmd:"" help:"Deliver what a spool holds, exactly as its node would. May be interrupted and repeated."`
+}
+
+// spoolDir is the argument of all of them.
+type spoolDir struct {
+	Dir string `arg:"" type:"existingdir" placeholder:"DIR" help:"Directory that carom serve --spool had; of a carom up, DATA/spool."`
+}
+
+type spoolInspectCommand struct {
+	spoolDir
+	Format  string `default:"table" enum:"table,json" help:"One of ${enum}."`
+	Records bool   `help:"Print each record as a line of JSON instead, addresses as prefixes."`
+}
+
+// Run prints the report, or the records.
+func (c *spoolInspectCommand) Run(terminal *console) error {
+	if c.Records {
+		_, err := ingest.Inspect(c.Dir, func(line []byte) error {
+			_, err := terminal.Out.Write(append(line, '\n'))
+			return err
+		})
+		return err
+	}
+	report, err := ingest.Inspect(c.Dir, nil)
+	if err != nil {
+		return err
+	}
+	return writeSpool(terminal.Out, report, c.Format)
+}
+
+// writeSpool writes a report for people or machines.
+func writeSpool(w io.Writer, report *ingest.SpoolReport, format string) error {
+	if format == "table" {
+		return spoolTable(w, report)
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(report)
+}
+
+type spoolVerifyCommand struct {
+	spoolDir
+	DSN    string `name:"clickhouse" placeholder:"DSN" env:"CAROM_CLICKHOUSE" help:"Ask clickhouse://user:password@host:9000/carom which frozen batches it holds."`
+	Format string `default:"table" enum:"table,json" help:"One of ${enum}."`
+}
+
+// Run prints the report and fails when it tells of damage.
+func (c *spoolVerifyCommand) Run(ctx context.Context, terminal *console) error {
+	report, err := ingest.Inspect(c.Dir, nil)
+	if err != nil {
+		return err
+	}
+	if report.Use == ingest.SpoolInUse {
+		return fmt.Errorf("%s is in use by %s: what changes cannot be verified; stop that first", c.Dir, report.Process)
+	}
+	if c.DSN != "" {
+		if err := report.Ask(ctx, c.DSN); err != nil {
+			return err
+		}
+	}
+	if err := writeSpool(terminal.Out, report, c.Format); err != nil {
+		return err
+	}
+	problems := report.Problems()
+	for _, p := range problems {
+		fmt.Fprintln(terminal.Err, p)
+	}
+	if n := len(problems); n > 0 {
+		return fmt.Errorf("%s: %d problems", c.Dir, n)
+	}
+	return nil
+}
+
+type spoolReplayCommand struct {
+	spoolDir
+	clickhouseDSN
+	geoFiles
+	AdoptCopy bool `help:"The directory is a copy and its original is gone for good: make the copy the original."`
+}
+
+// Run delivers and prints the ledger.
+func (c *spoolReplayCommand) Run(ctx context.Context, terminal *console, log *slog.Logger) (err error) {
+	before, err := ingest.Inspect(c.Dir, nil)
+	if err != nil {
+		return err
+	}
+	if before.Use != ingest.SpoolInUse && before.Waiting() == 0 && len(before.Problems()) == 0 {
+		fmt.Fprintf(terminal.Out, "nothing to deliver: spool %s of node %d is empty\n", before.Spool, before.Node)
+		return nil
+	}
+	places, err := geo.New(c.geoConfig(log))
+	if err != nil {
+		return err
+	}
+	if err := places.Start(ctx); err != nil {
+		return err
+	}
+	defer places.Stop()
+	settings := ingest.Default()
+	settings.ClickHouse, settings.Spool = c.DSN, c.Dir
+	watch := newReplayWatch(terminal.Err)
+	err = ingest.Replay(ctx, settings, c.AdoptCopy, places, watch.show, log)
+	watch.clear()
+	after, inspectErr := ingest.Inspect(c.Dir, nil)
+	if inspectErr != nil {
+		return errors.Join(err, inspectErr)
+	}
+	if err == nil {
+		fmt.Fprintf(terminal.Out, "delivered %d records of spool %s, node %d\n", before.Waiting(), after.Spool, after.Node)
+	}
+	if watch.moved {
+		writeLedger(terminal.Out, after)
+	}
+	return err
+}
+
+// A replayWatch shows how far a replay has come, on a terminal only.
+type replayWatch struct {
+	out   io.Writer // nil where nobody watches
+	moved bool      // the replay has begun
+}
+
+func newReplayWatch(out io.Writer) *replayWatch {
+	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		return &replayWatch{out: out}
+	}
+	return &replayWatch{}
+}
+
+func (w *replayWatch) show(p ingest.ReplayProgress) {
+	w.moved = true
+	if w.out != nil {
+		fmt.Fprintf(w.out, "\r\x1b[K%d records delivered, %d left", p.Delivered, p.Left)
+	}
+}
+
+// clear takes the line away.
+func (w *replayWatch) clear() {
+	if w.out != nil {
+		fmt.Fprint(w.out, "\r\x1b[K")
+	}
+}
+
+// moment is a time for people.
+func moment(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.Format(time.RFC3339)
+}
