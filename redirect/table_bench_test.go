@@ -9,8 +9,10 @@ import (
 	"runtime"
 	"runtime/debug"
 	runtimemetrics "runtime/metrics"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -89,6 +91,71 @@ func collectorCPU() time.Duration {
 func BenchmarkTable(b *testing.B) {
 	for _, kind := range []string{"templates", "slugs", "own"} {
 		b.Run(kind, func(b *testing.B) { benchTable(b, kind, uint32(*tableLinks)) })
+	}
+}
+
+// BenchmarkChange changes a million of -links links at random, 10 000 at a time, as polls bring them, while another goroutine
+// looks links up: what a change and a freeze cost, what lookups take meanwhile, and what memory is left at the end.
+func BenchmarkChange(b *testing.B) {
+	const perPoll, changes = 10_000, 1_000_000
+	n := uint32(*tableLinks)
+	before := resident(b)
+	builder := benchWorld()
+	for number := uint32(1); number <= n; number++ {
+		if err := builder.SetLink(benchLink("templates", number)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	var current atomic.Pointer[Table]
+	current.Store(builder.Table())
+	for b.Loop() {
+		stop := make(chan struct{})
+		latencies := make(chan []time.Duration, 1)
+		go func() {
+			var took []time.Duration
+			l, location := &resolved{}, make([]byte, 0, 4096)
+			for {
+				select {
+				case <-stop:
+					latencies <- took
+					return
+				default:
+				}
+				number, began := rand.Uint32N(n)+1, time.Now()
+				table := current.Load()
+				if !table.answered(l, table.Domain([]byte(modelHost(benchDomain(number)))), number) {
+					panic("a link is gone")
+				}
+				location = l.appendLocation(location[:0]).text
+				runtime.KeepAlive(table)
+				took = append(took, time.Since(began))
+				time.Sleep(50 * time.Microsecond) // as a request now and then
+			}
+		}()
+		var setting, freezing, longest time.Duration
+		for range changes / perPoll {
+			began := time.Now()
+			for range perPoll {
+				l := benchLink("templates", rand.Uint32N(n)+1)
+				l.Enabled = rand.Uint32()%2 == 0
+				if err := builder.SetLink(l); err != nil {
+					b.Fatal(err)
+				}
+			}
+			frozen := time.Now()
+			current.Store(builder.Table())
+			setting += frozen.Sub(began)
+			freezing += time.Since(frozen)
+			longest = max(longest, time.Since(frozen))
+		}
+		close(stop)
+		took := <-latencies
+		slices.Sort(took)
+		b.ReportMetric(float64(setting.Nanoseconds())/changes, "ns/change")
+		b.ReportMetric(float64(freezing.Milliseconds())/(changes/perPoll), "ms/freeze")
+		b.ReportMetric(float64(longest.Milliseconds()), "ms/longest-freeze")
+		b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds()), "ns/lookup-p99")
+		b.ReportMetric(float64(resident(b)-before)/float64(n), "B/link")
 	}
 }
 
