@@ -240,9 +240,12 @@ func address[R any](name string, at func(*R) *string, policy func(*R) redirect.D
 
 // oddAddress says what a person should look at in a stored address, empty for nothing.
 func oddAddress(stored string) string {
+	if stored == "" {
+		return ""
+	}
 	d, err := redirect.CheckDestination(stored, redirect.DestinationPolicy{})
 	if err != nil || !d.MixedScripts {
-		return "" // none, or an app's, which has no host
+		return "" // an app's address has no host
 	}
 	return "names a host that mixes scripts, as look-alike names do: make sure that " + d.URL + " is the one meant"
 }
