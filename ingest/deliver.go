@@ -41,6 +41,11 @@ func (f *Flusher) dispatch(ctx context.Context, fl *flight, first func(context.C
 
 // freeze decides what will be sent until it is stored, and keeps it on the disk where there is a spool.
 func (f *Flusher) freeze(ctx context.Context, fl *flight) error {
+	for _, p := range fl.parts {
+		if p.number == 0 {
+			f.namer.name(p)
+		}
+	}
 	if err := f.sole(ctx); err != nil {
 		return err
 	}
@@ -49,9 +54,6 @@ func (f *Flusher) freeze(ctx context.Context, fl *flight) error {
 	}
 	f.frozen.Reset()
 	for _, p := range fl.parts {
-		if p.number == 0 {
-			f.namer.name(p)
-		}
 		b := p.rows.data()
 		var err error
 		if p.before, err = f.writer.newestBlock(ctx, b.table); err != nil {

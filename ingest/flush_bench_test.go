@@ -12,12 +12,12 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/cespare/xxhash/v2"
+	"golang.org/x/sys/unix"
 
 	"carom/deploy/engine"
 	"carom/geo"
@@ -92,20 +92,20 @@ func BenchmarkFlush(b *testing.B) {
 						}
 					}
 					runtime.LockOSThread()
-					start := cpuTime(b, syscall.RUSAGE_THREAD)
+					start := cpuTime(b, unix.CLOCK_THREAD_CPUTIME_ID)
 					for flight.rows < benchBatch {
 						f.fill(flight)
 					}
-					filled := cpuTime(b, syscall.RUSAGE_THREAD)
+					filled := cpuTime(b, unix.CLOCK_THREAD_CPUTIME_ID)
 					f.due(flight, true)
 					if err := f.freeze(b.Context(), flight); err != nil {
 						b.Fatal(err)
 					}
-					frozen := cpuTime(b, syscall.RUSAGE_THREAD)
+					frozen := cpuTime(b, unix.CLOCK_THREAD_CPUTIME_ID)
 					runtime.UnlockOSThread()
-					sending := cpuTime(b, syscall.RUSAGE_SELF)
+					sending := cpuTime(b, unix.CLOCK_PROCESS_CPUTIME_ID)
 					f.deliver(b.Context(), flight)
-					sent := cpuTime(b, syscall.RUSAGE_SELF)
+					sent := cpuTime(b, unix.CLOCK_PROCESS_CPUTIME_ID)
 					f.settle(<-f.delivered)
 					fill, freeze, send = append(fill, filled-start), append(freeze, frozen-filled), append(send, sent-sending)
 					all = append(all, frozen-start+sent-sending)
@@ -133,19 +133,19 @@ func BenchmarkRows(b *testing.B) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for b.Loop() {
-		start := cpuTime(b, syscall.RUSAGE_THREAD)
+		start := cpuTime(b, unix.CLOCK_THREAD_CPUTIME_ID)
 		rows.data().clear()
 		for _, record := range records {
 			if err := rows.append(record); err != nil {
 				b.Fatal(err)
 			}
 		}
-		filled := cpuTime(b, syscall.RUSAGE_THREAD)
+		filled := cpuTime(b, unix.CLOCK_THREAD_CPUTIME_ID)
 		buf.Reset()
 		if _, err := rows.data().freeze(&buf, "0123456789abcdef-1"); err != nil {
 			b.Fatal(err)
 		}
-		enrich, encode = append(enrich, filled-start), append(encode, cpuTime(b, syscall.RUSAGE_THREAD)-filled)
+		enrich, encode = append(enrich, filled-start), append(encode, cpuTime(b, unix.CLOCK_THREAD_CPUTIME_ID)-filled)
 	}
 	enrich.report(b, "enrich")
 	encode.report(b, "encode")
@@ -233,10 +233,10 @@ func benchAgentsCache(b *testing.B) *Agents {
 }
 
 // cpuTime is what this process or this thread has used so far, user and system.
-func cpuTime(b *testing.B, who int) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(who, &u); err != nil {
+func cpuTime(b *testing.B, clock int32) time.Duration {
+	var used unix.Timespec
+	if err := unix.ClockGettime(clock, &used); err != nil {
 		b.Fatal(err)
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return time.Duration(used.Nano())
 }

@@ -211,7 +211,7 @@ func FuzzInspect(f *testing.F) {
 		if err := os.Mkdir(kind, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := (identity{Spool: "00000000000000aa"}).write(filepath.Join(dir, identityFile)); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, identityFile), []byte(`{"spool":"00000000000000aa"}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		for name, pieces := range map[string][][]byte{

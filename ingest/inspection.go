@@ -108,9 +108,7 @@ func (i *inspection) journal(dir string) (*journal, error) {
 	}
 	for _, p := range fl.parts {
 		i.part.Frozen = append(i.part.Frozen, p.describe())
-		for hour := range p.hours {
-			i.note(hour * 1000)
-		}
+		p.block().eachMoment(i.note)
 		if i.each == nil {
 			continue
 		}

@@ -11,7 +11,7 @@ import (
 //go:embed agentdata/referrers.json
 var referrersJSON []byte
 
-// referrerCache is how many referring hosts are remembered.
+// referrerCache is how many referring sites are remembered.
 const referrerCache = 1 << 12
 
 // Longest host, and longest label of one, in bytes (RFC 1035, section 2.3.4).

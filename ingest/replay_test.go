@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -163,4 +164,22 @@ func TestReplayInUse(t *testing.T) {
 		t.Errorf("a spool in use: %v", err)
 	}
 	abandonIngest(t, in)
+}
+
+// A spool that cannot be written is inspected all the same; delivering it would have nowhere to note what was sent, which the
+// refusal says, with the way out.
+func TestSpoolReadOnly(t *testing.T) {
+	dir := t.TempDir()
+	in := newTestIngest(t, unreachable, spoolIn(dir))
+	in.Start()
+	put(t, in, 0, 10)
+	abandonIngest(t, in)
+	faults.ReadOnly(t, dir)
+	if r := inspected(t, dir); r.Waiting() != 10 || r.Use != SpoolClosed || len(r.Problems()) > 0 {
+		t.Errorf("%+v", r)
+	}
+	_, err := replaySpool(t.Context(), t, unreachable, dir, false)
+	if !errors.Is(err, syscall.EROFS) || !strings.Contains(err.Error(), "replay the copy with --adopt-copy") {
+		t.Errorf("replay: %v", err)
+	}
 }

@@ -139,13 +139,18 @@ func width(kind proto.ColumnType) (int, bool) {
 // hours counts the rows of a frozen block by the start of their hour, Unix seconds.
 func (b *block) hours() map[int64]uint64 {
 	hours := map[int64]uint64{}
+	b.eachMoment(func(millis int64) { hours[hourOf(millis)]++ })
+	return hours
+}
+
+// eachMoment calls do with the moment of each row of a frozen block, Unix milliseconds.
+func (b *block) eachMoment(do func(millis int64)) {
 	for _, c := range b.columns {
 		if c.Name != b.moment {
 			continue
 		}
 		for moments := c.Data.(frozenColumn).bytes; len(moments) >= 8; moments = moments[8:] {
-			hours[hourOf(int64(binary.LittleEndian.Uint64(moments)))]++
+			do(int64(binary.LittleEndian.Uint64(moments)))
 		}
 	}
-	return hours
 }

@@ -180,6 +180,9 @@ func parseState(b []byte) (*state, error) {
 	}
 	for i := range s.Parts {
 		p := &s.Parts[i]
+		if len(p.Columns) == 0 { // they vouch for the number of rows
+			return nil, fmt.Errorf("%w: batch %d has no columns", errState, p.Number)
+		}
 		p.block = &block{table: p.Table, moment: p.Moment, rows: p.Rows}
 		for _, c := range p.Columns {
 			if c.Bytes < 0 || c.Bytes > len(rest) {

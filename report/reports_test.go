@@ -236,7 +236,7 @@ func TestRunWithoutClickHouse(t *testing.T) {
 	}
 	at := func(host string) string {
 		other := *dsn
-		other.Host = host
+		other.Host, other.RawQuery = host, "dial_timeout=1s"
 		return other.String()
 	}
 	tests := map[string]struct {

@@ -28,7 +28,7 @@ func TestFaultAnswerLost(t *testing.T) {
 }
 
 // outage is how long ClickHouse is out of order: an hour in the long form.
-func outage() time.Duration { return time.Duration(faults.Rounds(6, 3600)) * time.Second }
+func outage() time.Duration { return time.Duration(faults.Rounds(3, 3600)) * time.Second }
 
 // growth is what an outage may add to the memory of a node, in bytes: a batch that is being sent and one that is being filled, and
 // what the garbage collector leaves. The clicks themselves wait in files.

@@ -50,7 +50,7 @@ func TestFaultPowerCut(t *testing.T) {
 			s.start()
 			s.people()
 			var cuts []cut
-			for round := range faults.Rounds(4, 100) {
+			for round := range faults.Rounds(2, 100) {
 				spooling := round%2 == 0
 				if spooling {
 					s.clickhouse.Freeze()

@@ -88,7 +88,7 @@ func (c *spoolVerifyCommand) Run(ctx context.Context, terminal *console) error {
 		fmt.Fprintln(terminal.Err, p)
 	}
 	if n := len(problems); n > 0 {
-		return fmt.Errorf("%s: %d problems", c.Dir, n)
+		return fmt.Errorf("%s: problems: %d", c.Dir, n)
 	}
 	return nil
 }

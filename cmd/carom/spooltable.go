@@ -61,12 +61,7 @@ func spoolKind(table io.Writer, k ingest.KindPart) {
 	for _, refusal := range slices.Sorted(maps.Keys(k.Quarantined)) {
 		fmt.Fprintf(table, "quarantined\t%d rows: %s\n", k.Quarantined[refusal], visibleText(refusal))
 	}
-	if len(k.Segments) > 0 {
-		fmt.Fprintln(table, "\nFILE\tLANE\tFORMAT\tBYTES\tRECORDS\tLOST\tSTATE")
-	}
-	for _, f := range k.Segments {
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%s\n", visibleText(f.Name), f.Lane, f.Version, f.Bytes, f.Records, f.Lost, segmentState(f))
-	}
+	spoolFiles(table, k.Segments)
 	if len(k.Frozen) > 0 {
 		fmt.Fprintln(table, "\nBATCH\tROWS\tBYTES\tWEEK OF\tHOURS\tIN CLICKHOUSE\tTOKEN")
 	}
@@ -86,6 +81,25 @@ func visibleText(s string) string {
 	return quoted[1 : len(quoted)-1]
 }
 
+// spoolFiles lists the files that hold records, or are not as they should be; the others are ready for more.
+func spoolFiles(table io.Writer, files []ring.SegmentFile) {
+	empty := 0
+	told := slices.DeleteFunc(slices.Clone(files), func(f ring.SegmentFile) bool {
+		idle := f.Records == 0 && !f.Damaged
+		if idle {
+			empty++
+		}
+		return idle
+	})
+	fmt.Fprintf(table, "files\t%d with records or damage, %d without\n", len(told), empty)
+	if len(told) > 0 {
+		fmt.Fprintln(table, "\nFILE\tLANE\tFORMAT\tBYTES\tRECORDS\tLOST\tSTATE")
+	}
+	for _, f := range told {
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%s\n", visibleText(f.Name), f.Lane, f.Version, f.Bytes, f.Records, f.Lost, segmentState(f))
+	}
+}
+
 func segmentState(f ring.SegmentFile) string {
 	switch {
 	case f.Err != "":
@@ -94,8 +108,6 @@ func segmentState(f ring.SegmentFile) string {
 		return "ends too soon"
 	case f.Damaged:
 		return "damaged"
-	case f.Stored:
-		return "stored"
 	}
 	return "whole"
 }

@@ -24,6 +24,18 @@ func Tmpfs(t testing.TB, bytes int) string {
 	return dir
 }
 
+// ReadOnly keeps everybody from writing to a directory, root included, until the end of the test.
+func ReadOnly(t testing.TB, dir string) {
+	t.Helper()
+	if err := unix.Mount(dir, dir, "", unix.MS_BIND, ""); err != nil {
+		cannot(t, "mount a directory on itself", err)
+	}
+	t.Cleanup(func() { unmount(t, dir) })
+	if err := unix.Mount("", dir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		cannot(t, "make a directory read-only", err)
+	}
+}
+
 // A Disk is an ext4 file system in a file, mounted until the end of the test.
 type Disk struct {
 	Dir string // where it is mounted; empty after a power cut
