@@ -31,7 +31,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		c.Ring.Lanes, c.Ring.SegmentBytes, c.Ring.BudgetBytes = 1, 1<<20, 64<<20
 	})
 	put(t, in, 0, 10)
-	waitDelivered(t, reg)
+	waitDelivered(t, reg, 10)
 	before := heap()
 	proxy.LoseAnswers(true)
 	const clicks = 10_000 // 40 MB, in a ring that is not part of the heap
@@ -50,7 +50,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Logf("while ClickHouse is away the heap has grown by %.1f batches", float64(grown)/batchBytes)
 	}
 	proxy.LoseAnswers(false)
-	waitDelivered(t, reg)
+	waitLong(t, "the backlog", func() bool { return metricValue(t, reg, "carom_clicks_stored_total") == clicks })
 	for n := clicks; n < clicks+3; n++ { // small batches, on which each flight is used again
 		put(t, in, n, n+1)
 		waitLong(t, "the click", func() bool { return metricValue(t, reg, "carom_clicks_stored_total") == float64(n+1) })

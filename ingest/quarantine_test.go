@@ -44,7 +44,7 @@ func TestSpoolRefusesToWrite(t *testing.T) {
 			if err := os.Remove(obstacle); err != nil {
 				t.Fatal(err)
 			}
-			waitDelivered(t, reg)
+			waitDelivered(t, reg, 20)
 			stopIngest(t, in)
 			checkBalance(t, db, reg, 20, 1)
 			if n := len(quarantined(t, dir)); n != 1 {

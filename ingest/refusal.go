@@ -104,7 +104,7 @@ func answerOf(code proto.Error) trouble {
 	case proto.ErrViolatedConstraint, proto.ErrCannotParseText, proto.ErrCannotParseInputAssertionFailed, proto.ErrCannotParseDate,
 		proto.ErrCannotParseDatetime, proto.ErrCannotParseNumber, proto.ErrCannotConvertType, proto.ErrValueIsOutOfRangeOfDataType,
 		proto.ErrArgumentOutOfBound, proto.ErrDecimalOverflow, proto.ErrUnknownElementOfEnum, proto.ErrCannotInsertNullInOrdinaryColumn,
-		proto.ErrTooLargeStringSize, proto.ErrTooLargeArraySize, proto.ErrIncorrectData, proto.ErrFunctionThrowIfValueIsNonZero:
+		proto.ErrTooLargeStringSize, proto.ErrTooLargeArraySize, proto.ErrIncorrectData, proto.ErrIllegalDivision, proto.ErrFunctionThrowIfValueIsNonZero:
 		return troubleRefused
 	}
 	return troubleOther

@@ -43,6 +43,14 @@ func mend(t *testing.T, db *chtest.DB) {
 	alter(t, db, "ALTER TABLE clicks DROP CONSTRAINT IF EXISTS picky")
 }
 
+// inOneBatch is a small spool that sends together what is put within half a second.
+func inOneBatch(dir string) func(*Config) {
+	return func(c *Config) {
+		smallSpool(dir)(c)
+		c.BatchAge = 500 * time.Millisecond
+	}
+}
+
 // labelled is the value of a metric with that label.
 func labelled(t *testing.T, reg *prometheus.Registry, name, label, value string) (sum float64) {
 	t.Helper()
@@ -128,7 +136,7 @@ func TestOneRowRefused(t *testing.T) {
 			}
 			in, reg := testIngest(t, db.DSN(engine.Edge), func(c *Config) { c.BatchAge, c.Spool = time.Second, dir })
 			put(t, in, 0, 10_000)
-			waitDelivered(t, reg)
+			waitDelivered(t, reg, 10_000)
 			stopIngest(t, in)
 			checkBalance(t, db, reg, 10_000, 1)
 			if !spooled {
@@ -183,9 +191,9 @@ func TestRowsRefused(t *testing.T) {
 			db := chtest.New(t)
 			refuse(t, db, test.condition)
 			dir := t.TempDir()
-			in, reg := testIngest(t, db.DSN(engine.Edge), func(c *Config) { c.BatchAge, c.Spool = time.Second, dir })
+			in, reg := testIngest(t, db.DSN(engine.Edge), inOneBatch(dir))
 			put(t, in, 0, test.put)
-			waitDelivered(t, reg)
+			waitDelivered(t, reg, test.put)
 			stopIngest(t, in)
 			checkBalance(t, db, reg, test.put, test.aside)
 			if n := len(quarantined(t, dir)); n != test.aside {
@@ -225,9 +233,9 @@ func TestTroubleHeals(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			db := chtest.New(t)
 			dir := t.TempDir()
-			in, reg := testIngest(t, db.DSN(engine.Edge), func(c *Config) { c.BatchAge, c.Spool = 200*time.Millisecond, dir })
+			in, reg := testIngest(t, db.DSN(engine.Edge), smallSpool(dir))
 			put(t, in, 0, 100)
-			waitDelivered(t, reg)
+			waitDelivered(t, reg, 100)
 			alter(t, db, test.harm)
 			put(t, in, 100, 600)
 			waitLong(t, "the trouble to show", func() bool { return labelled(t, reg, "carom_flush_blocked", "kind", test.kind) == 1 })
@@ -236,16 +244,19 @@ func TestTroubleHeals(t *testing.T) {
 				t.Errorf("%v kinds of trouble at the same time", n)
 			}
 			alter(t, db, test.mend)
-			waitDelivered(t, reg)
+			waitDelivered(t, reg, 700)
 			stopIngest(t, in)
 			checkBalance(t, db, reg, 700, 0)
 		})
 	}
 }
 
-func waitDelivered(t *testing.T, reg *prometheus.Registry) {
+// waitDelivered waits until all of so many clicks are stored or set aside.
+func waitDelivered(t *testing.T, reg *prometheus.Registry, clicks int) {
 	t.Helper()
-	waitLong(t, "everything to be stored or set aside", func() bool { return metricValue(t, reg, "carom_clicks_waiting") == 0 })
+	waitLong(t, "everything to be stored or set aside", func() bool {
+		return metricValue(t, reg, "carom_clicks_accepted_total") == float64(clicks) && metricValue(t, reg, "carom_clicks_waiting") == 0
+	})
 }
 
 // waitLong waits as long as many attempts on a busy machine take.
@@ -285,14 +296,14 @@ func TestGrantForgotten(t *testing.T) {
 		}
 		server = start(database)
 	}
-	in, reg := testIngest(t, server.DSN(engine.Edge), func(c *Config) { c.Spool = t.TempDir() })
+	in, reg := testIngest(t, server.DSN(engine.Edge), smallSpool(t.TempDir()))
 	put(t, in, 0, 100)
-	waitDelivered(t, reg)
+	waitDelivered(t, reg, 100)
 	again("elsewhere")
 	put(t, in, 100, 200)
 	waitLong(t, "the missing grant to show", func() bool { return labelled(t, reg, "carom_flush_blocked", "kind", "denied") == 1 })
 	again("carom")
-	waitDelivered(t, reg)
+	waitDelivered(t, reg, 200)
 	stopIngest(t, in)
 	checkBalance(t, db, reg, 200, 0)
 }
@@ -336,7 +347,7 @@ func TestConversionRefused(t *testing.T) {
 	db := chtest.New(t)
 	alter(t, db, "ALTER TABLE conversions ADD CONSTRAINT picky CHECK txid != 'T-3'")
 	dir := t.TempDir()
-	in, reg := testIngest(t, db.DSN(engine.Edge), func(c *Config) { c.BatchAge, c.Spool = time.Second, dir })
+	in, reg := testIngest(t, db.DSN(engine.Edge), inOneBatch(dir))
 	now := time.Now().UnixMilli()
 	for i := range 8 {
 		if !in.PutConversion(&Conversion{

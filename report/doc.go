@@ -4,6 +4,9 @@
 // A query walks down these files: query.go reads and checks what the caller asked for, definition.go knows each report,
 // sql.go writes the statement, reports.go runs it, table.go and encode.go write the answer, api.go serves it over HTTP.
 //
+// Whoever follows a link can make up UTM values, so rows are without number. An answer has the top of them and one row of others
+// for each currency, merged by ClickHouse from the same states: top and others come to the totals. A page has rows only.
+//
 // The views report_* give a row per day (utm: hour) with distinct visitors counted within it. Those counts do not add
 // up, so a report over many days merges their states instead: its unique is right for every row and for the totals.
 //

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/shopspring/decimal"
 )
 
 // loadStatement imports theStatement and returns its lines as messages.
@@ -64,12 +65,14 @@ func compareConversions(s *system, m *model) {
 	var want []row
 	for id, conversions := range groups {
 		r := keysOf[id]
-		r["conversions"] = strconv.Itoa(len(conversions))
-		sum := conversions[0].amount
-		for _, c := range conversions[1:] {
+		sum, contradicted := decimal.Zero, 0
+		for _, c := range conversions {
 			sum = sum.Add(c.amount)
+			if c.signed && slices.Contains([]string{"sale 1001", "refund r3", "refund r4"}, c.event+" "+c.txid) {
+				contradicted++
+			}
 		}
-		r["amount"] = moneyText(sum)
+		r["conversions"], r["amount"], r["conflicts"] = strconv.Itoa(len(conversions)), moneyText(sum), strconv.Itoa(contradicted)
 		r["median_hours_to_convert"] = "null"
 		if low, high, ok := medianBounds(conversions); ok {
 			r["median_hours_to_convert"] = fmt.Sprintf("%g to %g", low, high)
@@ -126,7 +129,8 @@ func median(values []float64) float64 {
 	return (values[middle-1] + values[middle]) / 2
 }
 
-// compareConflicts checks that an amount that was told otherwise stands as first told, and is shown.
+// compareConflicts checks that an amount that was told otherwise stands as first told, that refunds take no more than their
+// sale has earned, and that both is shown.
 func compareConflicts(s *system) {
 	rows, err := s.db.Query(s.t.Context(), `SELECT concat(brand, ' ', campaign, ' ', influencer, ' ', event, ' ', txid, ' ', toString(amount), ' not ',
 		toString(other_amount), ' ', currency, ', told ', toString(times)) FROM report_conversion_conflicts ORDER BY ALL`)
@@ -142,7 +146,11 @@ func compareConflicts(s *system) {
 		}
 		got = append(got, line)
 	}
-	want := []string{"acme boots lena sale 1001 57.01 not 59.9 EUR, told 1"}
+	want := []string{
+		"acme boots lena refund r4 0 not 5 EUR, told 1",
+		"acme boots lena sale 1001 57.01 not 59.9 EUR, told 1",
+		"acme boots tom refund r3 47.91 not 12.09 EUR, told 1",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		s.t.Errorf("report_conversion_conflicts (-want +got):\n%s", diff)
 	}

@@ -57,11 +57,14 @@ func TestClicksToReports(t *testing.T) {
 	t.Run("conversions", func(t *testing.T) { compareConversions(s.in(t), m) })
 	t.Run("conflicts", func(t *testing.T) { compareConflicts(s.in(t)) })
 	t.Run("ledger", func(t *testing.T) {
-		n := strconv.Itoa(len(m.clicks))
+		n, at := strconv.Itoa(len(m.clicks)), hour.Format(time.RFC3339)
+		rows := slices.DeleteFunc(s.in(t).report("ledger"), func(r map[string]any) bool { // the hour that has begun since
+			return r["hour"] != at && fmt.Sprint(r["accepted"]) == "0"
+		})
 		compare(t, "report ledger", []row{{
-			"hour": hour.Format(time.RFC3339), "node": "1", "accepted": n, "stored": n, "waiting": "0", "dropped": "0",
+			"hour": at, "node": "1", "accepted": n, "stored": n, "waiting": "0", "dropped": "0",
 			"dropped_reasons": "map[]", "balanced": "true",
-		}}, s.in(t).report("ledger"))
+		}}, rows)
 	})
 	t.Run("rollups", func(t *testing.T) { compareRollups(s.in(t)) })
 	t.Run("metrics", func(t *testing.T) { compareMetrics(s.in(t), m, pages, before) })

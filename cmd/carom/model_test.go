@@ -146,20 +146,30 @@ func (m *model) money() []fact {
 	paid := map[string]*fact{} // commission is rounded once per day, creator and event
 	once := m.once()
 	firsts := firstSales(once)
+	left := map[*message]decimal.Decimal{} // of what sales have earned
 	for _, c := range once {
 		if !c.signed || c.status == "rejected" {
 			continue
 		}
 		f := fact{kind: "sale", keys: m.messageKeys(c), measures: measures{conversions: 1, revenue: c.amount}}
 		event := c.event
-		if event == "refund" {
-			f.kind, f.measures, event = "refund", measures{refunds: c.amount}, "sale"
+		if event == "sale" {
+			left[c] = c.amount
+		}
+		if event == "refund" { // stands where its sale stands
+			sale := saleOf(once, c)
+			if sale == nil {
+				continue
+			}
+			back := decimal.Min(c.amount, left[sale])
+			left[sale] = left[sale].Sub(back)
+			f, event = fact{kind: "refund", keys: m.messageKeys(sale), measures: measures{refunds: back}}, "sale"
 		}
 		if firsts[c.brand+c.customer] == c {
 			f.newCustomers = 1
 		}
 		facts = append(facts, f)
-		key := fmt.Sprint(event, f.keys["day"], c.brand, c.campaign, c.influencer)
+		key := fmt.Sprint(event, f.keys["day"], f.keys["brand"], f.keys["campaign"], f.keys["influencer"])
 		if paid[key] == nil {
 			paid[key] = &fact{kind: event, keys: f.keys}
 		}
@@ -170,6 +180,17 @@ func (m *model) money() []fact {
 		facts = append(facts, fact{kind: "cost", keys: p.keys, measures: measures{commission: amount}})
 	}
 	return facts
+}
+
+// saleOf is the sale that a refund takes back from, nil where nobody told of it.
+func saleOf(once []*message, refund *message) *message {
+	i := slices.IndexFunc(once, func(c *message) bool {
+		return c.signed && c.brand == refund.brand && c.event == "sale" && c.txid == refund.refunded
+	})
+	if i < 0 {
+		return nil
+	}
+	return once[i]
 }
 
 // messageKeys are those of the click that has earned a conversion; without one nothing is known of country and UTM values.

@@ -49,6 +49,8 @@ var theNotices = []notice{
 	{what: "refund of a part", way: byForm, click: "anna", fields: "event=refund&txid=r1&ref_txid=1001&amount=7.10&currency=EUR"},
 	{what: "that refund again", click: "anna", fields: "event=refund&txid=r1&ref_txid=1001&amount=7.10&currency=EUR"},
 	{what: "refund of another part", way: byJSON, click: "anna", fields: "event=refund&txid=r2&ref_txid=1001&amount=2&currency=EUR"},
+	{what: "refund of more than is left, by another creator's click", click: "tom-eva", fields: "event=refund&txid=r3&ref_txid=1001&amount=60&currency=EUR"},
+	{what: "refund of a sale that nobody told of", click: "anna", fields: "event=refund&txid=r4&ref_txid=1999&amount=5&currency=EUR"},
 
 	{what: "pending sale", way: byJSON, click: "tom-anna", fields: "txid=1002&amount=120.00&currency=EUR&status=pending&customer_id=c4"},
 	{what: "it is approved", way: byJSON, click: "tom-anna", fields: "txid=1002&amount=120.00&currency=EUR&status=approved"},
@@ -98,6 +100,7 @@ type message struct {
 	worldLink
 	click                    *click // nil where a coupon has earned it
 	event, txid, customer    string
+	refunded                 string // txid of the sale
 	status                   string
 	signed                   bool
 	amount                   decimal.Decimal
@@ -107,7 +110,7 @@ type message struct {
 func newMessage(fields url.Values, clicks map[string]*click, clickName string, from, to time.Time) *message {
 	m := &message{
 		event: fields.Get("event"), txid: fields.Get("txid") + fields.Get("order_id"), customer: fields.Get("customer_id"),
-		status: fields.Get("status"), signed: true, happened: from, happenedLatest: to,
+		refunded: fields.Get("ref_txid"), status: fields.Get("status"), signed: true, happened: from, happenedLatest: to,
 	}
 	if m.click = clicks[clickName]; m.click != nil {
 		m.worldLink = m.click.worldLink

@@ -59,7 +59,6 @@ func TestRestartKeepsDataAndPasswords(t *testing.T) {
 	cfg.Dir = filepath.Join(cfg.Dir, "a name & <odd> 'letters'")
 
 	first := start(t, cfg)
-	execute(t, first, "CREATE DATABASE carom")
 	execute(t, first, "CREATE TABLE carom.t (n UInt8) ENGINE = MergeTree ORDER BY n")
 	execute(t, first, "INSERT INTO carom.t VALUES (7)")
 	began := time.Now()
