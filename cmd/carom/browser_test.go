@@ -141,7 +141,7 @@ func TestBrowser(t *testing.T) {
 
 	bought := row{
 		"influencer": "camp-chiara", "campaign": "spring-boots", "event": "sale",
-		"status": "approved", "signed": "false", "currency": "EUR", "conversions": "2", "amount": "99.8000",
+		"status": "approved", "signed": "false", "currency": "EUR", "conversions": "2", "amount": "99.8000", "conflicts": "0",
 	}
 	conversions := s.report("conversions", "--by", "campaign,influencer,event,status,signed")
 	for _, line := range conversions {
