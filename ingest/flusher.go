@@ -46,8 +46,10 @@ func Default() Config {
 }
 
 const (
-	pollEvery = 5 * time.Millisecond // how long an idle flusher sleeps before it looks at the ring again
-	readChunk = 500                  // records between two looks at spare segments and at what has been delivered
+	// pollEvery is how long an idle flusher sleeps before it looks at the ring again. A lane's spare segments last ten times as
+	// long at 100 000 clicks a second; waking more often cost an idle node 4 % of a core.
+	pollEvery = 20 * time.Millisecond
+	readChunk = 500 // records between two looks at spare segments and at what has been delivered
 )
 
 // A Flusher moves the records of one ring into one table. One goroutine, the collector, reads the ring and fills
