@@ -57,8 +57,9 @@ func TestFaultDescriptorsGone(t *testing.T) {
 // The node has little memory and ClickHouse is away: it stays within what it has and redirects.
 func TestFaultMemoryLimit(t *testing.T) {
 	t.Parallel()
-	// The limit is one of Go's; its runtime goes beyond rather than fail. The factor is for what is not of the heap.
-	const limit, most = "GOMEMLIMIT=16MiB", 48 << 20
+	// The limit is one of Go's; its runtime goes beyond rather than fail. The factor is for what is not of the heap, and for the race
+	// detector.
+	const limit, most = "GOMEMLIMIT=16MiB", 64 << 20
 	s := newSite(t)
 	limited := s.command()
 	limited.Env = append(limited.Env, limit)
