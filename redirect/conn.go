@@ -26,7 +26,7 @@ func (l timedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &timedConn{Conn: conn, timeouts: l.timeouts}
+	c := &timedConn{Conn: conn, timeouts: l.timeouts, wrote: true} // the first answer has its time after the request's
 	now := time.Now()
 	if err := errors.Join(conn.SetReadDeadline(now.Add(c.timeouts.read)), conn.SetWriteDeadline(now.Add(c.timeouts.write))); err != nil {
 		return nil, errors.Join(err, conn.Close())
@@ -45,7 +45,7 @@ type timedConn struct {
 	begun    bool // bytes of a request have been read and no answer has been written
 	timed    bool // begun, and the request's own deadline is set
 	answered bool // since the read deadline was set
-	wrote    bool // since the write deadline was set
+	wrote    bool // since the write deadline was set, or nothing yet
 }
 
 // Read fails with os.ErrDeadlineExceeded when the client has not sent its request in time.
@@ -72,9 +72,14 @@ func (c *timedConn) Read(b []byte) (int, error) {
 	}
 }
 
+// interim is how an answer begins that asks for the rest of the request.
+const interim = "HTTP/1.1 100 "
+
 // Write fails with os.ErrDeadlineExceeded when the client does not take its answer in time.
 func (c *timedConn) Write(b []byte) (int, error) {
-	c.begun, c.timed, c.answered = false, false, true
+	if !hasPrefix(b, interim) {
+		c.begun, c.timed, c.answered = false, false, true
+	}
 	written := 0
 	for {
 		n, err := c.Conn.Write(b[written:])

@@ -45,6 +45,34 @@ func timedPair(t *testing.T, limits timeouts) (server, client net.Conn) {
 	return server, client
 }
 
+// A request may come as late and as slowly as the read timeout allows: its answer still has the write timeout.
+func TestSlowRequestIsAnswered(t *testing.T) {
+	const timeout = 300 * time.Millisecond
+	e := newEdge(t, func(c *Config) { c.ReadTimeout, c.WriteTimeout = timeout, timeout })
+	conn := e.dial(t)
+	defer conn.Close()
+	request := wire("GET /" + glowCode(linkLive) + " HTTP/1.1\nHost: go.glow.test")
+	time.Sleep(timeout * 2 / 3)
+	write(t, conn, request[:10])
+	time.Sleep(timeout * 2 / 3)
+	write(t, conn, request[10:])
+	read(t, bufio.NewReader(conn), "GET").location(t)
+}
+
+// Being asked to go on is no answer: the body is due in the request's time.
+func TestBodyThatWasAskedForIsDue(t *testing.T) {
+	const timeout = 200 * time.Millisecond
+	e := newEdge(t, func(c *Config) { c.ReadTimeout = timeout })
+	conn := e.dial(t)
+	defer conn.Close()
+	began := time.Now()
+	write(t, conn, wire("POST /_/postback HTTP/1.1\nHost: go.glow.test\nExpect: 100-continue\nContent-Length: 9"))
+	_, err := io.Copy(io.Discard, conn) // until the server closes
+	if took := time.Since(began); took > 10*timeout {
+		t.Errorf("cut off after %v (%v), want about %v", took, err, timeout)
+	}
+}
+
 func TestAnswersThatNobodyTakesAreGivenUp(t *testing.T) {
 	server, _ := timedPair(t, timeouts{read: time.Minute, idle: time.Minute, write: 50 * time.Millisecond})
 	answer := make([]byte, 1<<20)
