@@ -143,6 +143,9 @@ func (in *Ingest) source(
 	if dir == clicksDir {
 		in.highWater = max(newest, j.state.HighWater)
 	}
+	if found.Counters > 0 {
+		log.Warn("counts of refused records in the spool were damaged and begin again", "kind", dir, "lanes", found.Counters)
+	}
 	if found.Segments > 0 || len(j.state.Parts) > 0 {
 		log.Info("the spool goes on from where it was left", "kind", dir, "records", found.Records, "lost", found.Lost,
 			"damaged_files", found.Damaged, "cut_files", found.Cut, "batches", len(j.state.Parts))

@@ -116,17 +116,17 @@ func (s *spool) adopt() error {
 	return who.write(path)
 }
 
-// readIdentity fails with ErrSpool where the file is not one, and with fs.ErrNotExist where there is none.
+// readIdentity fails where the file is not one, and with fs.ErrNotExist where there is none.
 func readIdentity(path string) (who identity, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return who, fmt.Errorf("identity of the spool: %w", err)
 	}
 	if err := json.Unmarshal(text, &who); err != nil {
-		return who, fmt.Errorf("%w: %s does not parse; move the directory aside to begin a new spool", ErrSpool, path)
+		return who, fmt.Errorf("%s does not parse; move the directory aside to begin a new spool", path)
 	}
 	if _, err := who.seed(); err != nil {
-		return who, fmt.Errorf("%w: %s: %w; move the directory aside to begin a new spool", ErrSpool, path, err)
+		return who, fmt.Errorf("%s: %w; move the directory aside to begin a new spool", path, err)
 	}
 	return who, nil
 }

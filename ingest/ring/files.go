@@ -52,6 +52,9 @@ const refusedFile = "refused"
 // lockPatience is the longest pause between two attempts to take a lock.
 const lockPatience = 64 * time.Millisecond
 
+// mostRefusals is more than a lane can refuse in a lifetime: a counter above it is damage.
+const mostRefusals = 1 << 50
+
 // counterLine is what one lane takes of the counter file.
 const counterLine = 64
 
@@ -114,6 +117,18 @@ func mapCounters(path string) ([]byte, error) {
 		return nil, fmt.Errorf("map %s: %w", path, err)
 	}
 	return b, nil
+}
+
+// resetCounters begins counters again that are damaged and returns how many were: counting on from such a number would make
+// every sum with it nonsense for good.
+func (fs *files) resetCounters() (damaged int) {
+	for lane := range maxLanes {
+		if n := fs.refusals(lane); n.Load() > mostRefusals {
+			n.Store(0)
+			damaged++
+		}
+	}
+	return damaged
 }
 
 func (fs *files) refusals(lane int) *atomic.Uint64 {

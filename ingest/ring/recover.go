@@ -18,6 +18,7 @@ type Recovered struct {
 	Lost     uint64 // records that were committed and cannot be read; Read reports them again as it passes them
 	Damaged  int    // files that are not as they were written; each is kept aside as *.damaged once it has been read
 	Cut      int    // of those, the ones that end too soon: how many records they lost at their end is not known
+	Counters int    // lanes whose count of refusals was damaged and begins again
 }
 
 // Open makes the ring that c describes and, where c.Dir holds what an earlier process left, goes on from there: every
@@ -37,7 +38,9 @@ func Open(c Config, from Positions, each func(payload []byte)) (*Ring, Recovered
 		return nil, Recovered{}, err
 	}
 	r := &Ring{config: c, store: fs}
+	damagedCounters := fs.resetCounters()
 	found, err := r.recover(fs, from, each)
+	found.Counters = damagedCounters
 	if err == nil {
 		next := make([]uint32, c.Lanes)
 		for i := range next {
