@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	// disturbed is how much others may use of the two CPUs, 1 being a whole one, before a measurement does not count.
-	disturbed = 0.10
+	// disturbed is how much others may use of the two CPUs, 1 being a whole one, before a measurement does not count. On a quiet
+	// machine the open loop shows 0.10 to 0.12: what the kernel does for the loopback in interrupts is nobody's.
+	disturbed = 0.15
 	quietFor  = 300 * time.Millisecond
 	quietWait = 30 * time.Second
 )
