@@ -34,8 +34,10 @@ type Config struct {
 
 // Default is for a node with a core or more and a ClickHouse that may be away for a minute.
 func Default() Config {
+	const segment = 4 << 20
+	lanes := runtime.GOMAXPROCS(0)
 	return Config{
-		Lanes: runtime.GOMAXPROCS(0), SegmentBytes: 4 << 20, BudgetBytes: 256 << 20,
+		Lanes: lanes, SegmentBytes: segment, BudgetBytes: max(256<<20, 4*lanes*segment), // on many cores more, or a lane had no spare
 		SyncEvery: 200 * time.Millisecond,
 	}
 }

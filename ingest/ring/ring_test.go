@@ -42,6 +42,13 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
+func TestDefaultFitsManyCores(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(64))
+	if err := Default().validate(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestReserveRefusesImpossibleLengths(t *testing.T) {
 	r := small(t, 1, 3)
 	for _, n := range []int{-1, 0, MaxRecord + 1} {
