@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/cespare/xxhash/v2"
+
+	"carom/ingest/ring"
 )
 
 const (
@@ -92,7 +94,7 @@ func (q *quarantine) append(r refusedRow) (err error) {
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("sync the quarantine: %w", err)
 	}
-	return syncDir(filepath.Dir(q.path))
+	return ring.SyncDir(filepath.Dir(q.path))
 }
 
 // endsTorn reports whether the last line was not written to its end.

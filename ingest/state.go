@@ -121,19 +121,7 @@ func replaceFile(path string, pieces ...[]byte) (err error) {
 	if err := os.Rename(path+".tmp", path); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes names in a directory outlive a power loss.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err == nil {
-		err = errors.Join(dir.Sync(), dir.Close())
-	}
-	if err != nil {
-		return fmt.Errorf("sync directory %s: %w", path, err)
-	}
-	return nil
+	return ring.SyncDir(filepath.Dir(path))
 }
 
 // loadState reads the state of a directory; a new directory has an empty one. It fails with errState.

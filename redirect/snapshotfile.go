@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"carom/ingest/ring"
 )
 
 // previousSnapshot is what follows the name of the snapshot that the newest one has replaced. It is read where the newest is
@@ -79,11 +81,7 @@ func putInPlace(temporary, path string) error {
 	if err := os.Rename(temporary, path); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return ring.SyncDir(filepath.Dir(path))
 }
 
 // A loaded snapshot is what a start goes on from.

@@ -78,7 +78,7 @@ func createFile(dir string, h header) (_ *file, err error) {
 	if err := os.Rename(unfinished, path); err != nil {
 		return nil, errors.Join(fmt.Errorf("name a segment: %w", err), unix.Munmap(mapped))
 	}
-	if err := errors.Join(syncDir(dir), populate(mapped)); err != nil { // the file stays and is recovered as empty
+	if err := errors.Join(SyncDir(dir), populate(mapped)); err != nil { // the file stays and is recovered as empty
 		return nil, errors.Join(fmt.Errorf("prepare %s: %w", path, err), unix.Munmap(mapped))
 	}
 	return &file{path: path, mapped: mapped}, nil
@@ -139,7 +139,7 @@ func (f *file) recycle(dir string, h header) error {
 	f.path = path
 	f.tail.Store(nil)
 	f.synced = [syncGrace]uint64{}
-	return errors.Join(unix.Msync(f.mapped[:headerBytes], unix.MS_SYNC), syncDir(dir), populate(f.mapped))
+	return errors.Join(unix.Msync(f.mapped[:headerBytes], unix.MS_SYNC), SyncDir(dir), populate(f.mapped))
 }
 
 // remove ends the file; a damaged one is kept aside under another name.
@@ -192,11 +192,14 @@ func (f *file) dirty() (from, to uint64, ok bool) {
 	return from, to + headerBytes, from < to
 }
 
-// syncDir makes names in a directory outlive a power loss.
-func syncDir(dir string) error {
+// SyncDir makes names in a directory outlive a power loss.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
-	if err != nil {
-		return err
+	if err == nil {
+		err = errors.Join(d.Sync(), d.Close())
 	}
-	return errors.Join(d.Sync(), d.Close())
+	if err != nil {
+		return fmt.Errorf("sync directory %s: %w", dir, err)
+	}
+	return nil
 }
