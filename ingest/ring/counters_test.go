@@ -32,6 +32,9 @@ func TestDamagedCountersBeginAgain(t *testing.T) {
 	if err := os.WriteFile(path, counters, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if n, err := Refused(c.Dir); n != 7 || err != nil {
+		t.Errorf("an onlooker counts %d refusals, %v; want 7", n, err)
+	}
 	r, found := open()
 	if full := r.Stats().Full; full != 7 || found.Counters != 1 {
 		t.Errorf("%d refusals and %d damaged counters, want those of the sound lane, 7, and 1", full, found.Counters)

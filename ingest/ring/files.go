@@ -52,8 +52,8 @@ const refusedFile = "refused"
 // lockPatience is the longest pause between two attempts to take a lock.
 const lockPatience = 64 * time.Millisecond
 
-// mostRefusals is more than a lane can refuse in a lifetime: a counter above it is damage.
-const mostRefusals = 1 << 50
+// soundCount tells a count of refusals from damage: no lane refuses more in a lifetime.
+func soundCount(refusals uint64) bool { return refusals <= 1<<50 }
 
 // counterLine is what one lane takes of the counter file.
 const counterLine = 64
@@ -123,7 +123,7 @@ func mapCounters(path string) ([]byte, error) {
 // every sum with it nonsense for good.
 func (fs *files) resetCounters() (damaged int) {
 	for lane := range maxLanes {
-		if n := fs.refusals(lane); n.Load() > mostRefusals {
+		if n := fs.refusals(lane); !soundCount(n.Load()) {
 			n.Store(0)
 			damaged++
 		}

@@ -86,7 +86,8 @@ func Aside(dir string) ([]string, error) {
 	return filesEnding(dir, segmentSuffix+damagedSuffix)
 }
 
-// Refused counts the records that the rings of a directory have refused for want of room since it was made.
+// Refused counts the records that the rings of a directory have refused for want of room since it was made; damaged counts are
+// left out, as the next Open leaves them out.
 func Refused(dir string) (n uint64, err error) {
 	counters, err := os.ReadFile(filepath.Join(dir, refusedFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -96,7 +97,9 @@ func Refused(dir string) (n uint64, err error) {
 		return 0, fmt.Errorf("refusal counters: %w", err)
 	}
 	for len(counters) >= counterLine {
-		n += binary.LittleEndian.Uint64(counters)
+		if refusals := binary.LittleEndian.Uint64(counters); soundCount(refusals) {
+			n += refusals
+		}
 		counters = counters[counterLine:]
 	}
 	return n, nil
