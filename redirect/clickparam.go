@@ -14,9 +14,9 @@ const defaultClickIDParam = "click_id"
 var adClickIDs = [...]string{"gclid", "gbraid", "wbraid", "dclid", "fbclid", "ttclid", "msclkid"}
 
 // CheckClickIDParam refuses a name that already means something else in a link: it is that of a campaign value, a sub id or an
-// ad network's click id, or a shop may take it for one (see foldName).
+// ad network's click id, or a shop may take it for one (see fold).
 func CheckClickIDParam(name string) error {
-	folded := foldName(name)
+	folded := string(fold([]byte(name)))
 	sub, isSub := strings.CutPrefix(folded, "sub")
 	switch {
 	case folded == "":

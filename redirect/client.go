@@ -50,13 +50,10 @@ func peer(addr net.Addr) netip.Addr {
 	return netip.IPv6Unspecified()
 }
 
-// client is the rightmost address that is not a trusted proxy's: the peer itself unless it is one, else the last untrusted
-// hop of X-Forwarded-For or, without that, of Forwarded. lines are the values of all such header lines, in order; cut reads
-// their hops one by one, and one that it cannot read ends the search at the proxy that reported it.
+// client is the rightmost address that is not a trusted proxy's among the hops before peer, which is one. lines are the values
+// of all X-Forwarded-For or Forwarded lines, in order; cut reads their hops one by one, and one that it cannot read ends the
+// search at the proxy that reported it.
 func (p Proxies) client(peer netip.Addr, lines [][]byte, cut cutHop) netip.Addr {
-	if !p.contains(peer) {
-		return peer
-	}
 	// One pass from the left: each hop that is nobody's proxy outdoes what stands before it, and so does one that cannot be read.
 	addr, found := peer, false
 	for _, line := range lines {

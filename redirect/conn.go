@@ -26,7 +26,7 @@ func (l timedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &timedConn{Conn: conn, timeouts: l.timeouts, wrote: true} // the first answer has its time after the request's
+	c := &timedConn{Conn: conn, timeouts: l.timeouts}
 	now := time.Now()
 	if err := errors.Join(conn.SetReadDeadline(now.Add(c.timeouts.read)), conn.SetWriteDeadline(now.Add(c.timeouts.write))); err != nil {
 		return nil, errors.Join(err, conn.Close())
@@ -45,7 +45,6 @@ type timedConn struct {
 	begun    bool // bytes of a request have been read and no answer has been written
 	timed    bool // begun, and the request's own deadline is set
 	answered bool // since the read deadline was set
-	wrote    bool // since the write deadline was set, or nothing yet
 }
 
 // Read fails with os.ErrDeadlineExceeded when the client has not sent its request in time.
@@ -81,14 +80,12 @@ func (c *timedConn) Write(b []byte) (int, error) {
 		c.begun, c.timed, c.answered = false, false, true
 	}
 	written := 0
-	for {
+	for moved := false; ; moved = true { // the deadline may be that of an earlier answer: this one has its time from then on
 		n, err := c.Conn.Write(b[written:])
 		written += n
-		if !errors.Is(err, os.ErrDeadlineExceeded) || !c.wrote {
-			c.wrote = true
+		if moved || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return written, err
 		}
-		c.wrote = false
 		if err := c.SetWriteDeadline(time.Now().Add(c.timeouts.write)); err != nil {
 			return written, err
 		}

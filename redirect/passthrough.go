@@ -1,9 +1,6 @@
 package redirect
 
-import (
-	"bytes"
-	"strings"
-)
+import "bytes"
 
 // maxPassthrough is how many incoming parameters are looked at; the rest are ignored, which bounds the work that one
 // request can ask for.
@@ -44,15 +41,11 @@ func appendPassthrough(dst, query, stored, scratch []byte) (out, grown []byte) {
 
 // packNames lists stored names as readAsStored reads them: folded, two length bytes, little endian, before each. A name with a
 // bracket stands for its list or map as a whole too.
-func packNames(names []string) []byte {
-	var b []byte
+func packNames(names []string) (packed []byte) {
 	for _, n := range names {
-		b = appendName(b, foldName(n))
-		if list, _, bracketed := strings.Cut(n, "["); bracketed {
-			b = appendName(b, foldName(list))
-		}
+		packed = foldLast(append(append(packed, 0, 0), n...), len(packed))
 	}
-	return b
+	return packed
 }
 
 // appendNames is packNames of the names of a stored query's parameters, appended; a name that does not decode stands for itself.
@@ -65,28 +58,26 @@ func appendNames(packed, query []byte) []byte {
 			continue
 		}
 		at := len(packed)
-		packed = append(packed, 0, 0)
 		var ok bool
-		if packed, ok = appendUnescaped(packed, raw); !ok {
+		if packed, ok = appendUnescaped(append(packed, 0, 0), raw); !ok {
 			packed = append(packed[:at+2], raw...)
 		}
-		name := packed[at+2:]
-		name = name[:copy(name, bytes.TrimLeft(name, " "))]
-		list := bytes.IndexByte(name, '[')
-		for i, c := range name {
-			name[i] = nameFold[c]
-		}
-		packed[at], packed[at+1] = byte(len(name)), byte(len(name)>>8)
-		packed = packed[:at+2+len(name)]
-		if list >= 0 {
-			packed = append(append(packed, byte(list), byte(list>>8)), name[:list]...)
-		}
+		packed = foldLast(packed, at)
 	}
 	return packed
 }
 
-func appendName(packed []byte, name string) []byte {
-	return append(append(packed, byte(len(name)), byte(len(name)>>8)), name...)
+// foldLast packs the name that ends packed, as it is, behind two bytes for its length at an offset.
+func foldLast(packed []byte, at int) []byte {
+	name := packed[at+2:]
+	list := bytes.IndexByte(bytes.TrimLeft(name, " "), '[')
+	name = fold(name)
+	packed[at], packed[at+1] = byte(len(name)), byte(len(name)>>8)
+	packed = packed[:at+2+len(name)]
+	if list >= 0 {
+		packed = append(append(packed, byte(list), byte(list>>8)), name[:list]...)
+	}
+	return packed
 }
 
 // nameFold maps the bytes of parameter names that some shop takes for the same: PHP reads a blank, a dot and a bracket that is
@@ -102,13 +93,13 @@ var nameFold = func() (t [256]byte) {
 	return t
 }()
 
-// foldName is the one spelling of the names that some shop takes for name. PHP drops the blanks before it.
-func foldName(name string) string {
-	folded := []byte(strings.TrimLeft(name, " "))
-	for i, c := range folded {
-		folded[i] = nameFold[c]
+// fold turns a name into the one spelling of the names that some shop takes for it, in place. PHP drops the blanks before it.
+func fold(name []byte) []byte {
+	name = name[:copy(name, bytes.TrimLeft(name, " "))]
+	for i, c := range name {
+		name[i] = nameFold[c]
 	}
-	return string(folded)
+	return name
 }
 
 // readAsStored reports whether some shop may take an incoming name for one of those packed. What stands before a bracket is the

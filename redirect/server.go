@@ -349,7 +349,8 @@ func (s *Server) moment(ctx *fasthttp.RequestCtx) time.Time {
 	return ctx.Time()
 }
 
-// client is the address that the request is accounted to.
+// client is the address that the request is accounted to: the peer's unless that is a trusted proxy, else what X-Forwarded-For or,
+// without that, Forwarded says.
 func (s *Server) client(ctx *fasthttp.RequestCtx, a *asker) netip.Addr {
 	addr := peer(ctx.RemoteAddr())
 	if len(s.config.Proxies) == 0 || !s.config.Proxies.contains(addr) {
