@@ -240,7 +240,7 @@ func address[R any](name string, at func(*R) *string, policy func(*R) redirect.D
 
 // oddAddress says what a person should look at in a stored address, empty for nothing.
 func oddAddress(stored string) string {
-	if stored == "" {
+	if !strings.Contains(stored, "xn--") { // addresses are stored in punycode: one look spares nearly all a second check
 		return ""
 	}
 	d, err := redirect.CheckDestination(stored, redirect.DestinationPolicy{})

@@ -23,8 +23,8 @@ const (
 )
 
 // A keptEngine is an engine that is started again, on the same ports, when it dies. The embedded build aborts on
-// an uncaught exception when a client breaks off in the middle of a native handshake (seen with 26.7.3); clicks wait in the
-// spool meanwhile.
+// an uncaught exception when a native login is refused or a client breaks off in the middle of one (seen with 26.7.3); clicks
+// wait in the spool meanwhile.
 type keptEngine struct {
 	config  engine.Config
 	log     *slog.Logger

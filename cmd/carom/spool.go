@@ -7,10 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"time"
-
-	"golang.org/x/term"
 
 	"carom/geo"
 	"carom/ingest"
@@ -120,9 +117,12 @@ func (c *spoolReplayCommand) Run(ctx context.Context, terminal *console, log *sl
 	defer places.Stop()
 	settings := ingest.Default()
 	settings.ClickHouse, settings.Spool = c.DSN, c.Dir
-	watch := newReplayWatch(terminal.Err)
-	err = ingest.Replay(ctx, settings, c.AdoptCopy, places, watch.show, log)
-	watch.clear()
+	status, begun := newStatusLine(terminal.Err), false
+	err = ingest.Replay(ctx, settings, c.AdoptCopy, places, func(p ingest.ReplayProgress) {
+		begun = true
+		status.write(fmt.Sprintf("%d records delivered, %d left", p.Delivered, p.Left))
+	}, log)
+	status.clear()
 	after, inspectErr := ingest.Inspect(c.Dir, nil)
 	if inspectErr != nil {
 		return errors.Join(err, inspectErr)
@@ -130,37 +130,10 @@ func (c *spoolReplayCommand) Run(ctx context.Context, terminal *console, log *sl
 	if err == nil {
 		fmt.Fprintf(terminal.Out, "delivered %d records of spool %s, node %d\n", before.Waiting(), after.Spool, after.Node)
 	}
-	if watch.moved {
+	if begun {
 		writeLedger(terminal.Out, after)
 	}
 	return err
-}
-
-// A replayWatch shows how far a replay has come, on a terminal only.
-type replayWatch struct {
-	out   io.Writer // nil where nobody watches
-	moved bool      // the replay has begun
-}
-
-func newReplayWatch(out io.Writer) *replayWatch {
-	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		return &replayWatch{out: out}
-	}
-	return &replayWatch{}
-}
-
-func (w *replayWatch) show(p ingest.ReplayProgress) {
-	w.moved = true
-	if w.out != nil {
-		fmt.Fprintf(w.out, "\r\x1b[K%d records delivered, %d left", p.Delivered, p.Left)
-	}
-}
-
-// clear takes the line away.
-func (w *replayWatch) clear() {
-	if w.out != nil {
-		fmt.Fprint(w.out, "\r\x1b[K")
-	}
 }
 
 // moment is a time for people.
