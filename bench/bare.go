@@ -40,7 +40,8 @@ func startBare(ctx context.Context, cpu, locationLen int) (*process, error) {
 	return p, nil
 }
 
-// serveBare is the yardstick: fasthttp with the options of Carom's server and a handler that looks at nothing. It answers
+// serveBare is the yardstick: fasthttp with the options of Carom's server, timeouts included, which fasthttp keeps itself here, and a
+// handler that looks at nothing. It answers
 // 302 with a Location as long as Carom's and no other header of its own. It runs until it is killed.
 func serveBare(args []string) error {
 	if len(args) != 3 {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
+	"carom/ingest/faults"
 )
 
 func inspected(t *testing.T, dir string) *SpoolReport {
@@ -30,31 +30,11 @@ func inspected(t *testing.T, dir string) *SpoolReport {
 	return r
 }
 
-// contents is every file of a directory, with its time.
-func contents(t *testing.T, dir string) (all []string) {
-	t.Helper()
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		all = append(all, fmt.Sprint(path, info.Size(), info.ModTime(), info.Mode()))
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
 // Of a killed node's spool everything is told: each click once, without its address, and nothing is touched.
 func TestInspectKilled(t *testing.T) {
 	db := chtest.New(t)
 	dir, told := killedSpool(t, db)
-	before := contents(t, dir)
+	before := faults.Contents(t, dir)
 	stored := map[string]bool{}
 	var printed bytes.Buffer
 	report, err := Inspect(dir, func(line []byte) error {
@@ -77,7 +57,7 @@ func TestInspectKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if after := contents(t, dir); !slices.Equal(before, after) {
+	if after := faults.Contents(t, dir); !slices.Equal(before, after) {
 		t.Errorf("inspection changed the spool:\n%q\n%q", before, after)
 	}
 	for _, n := range told {

@@ -413,6 +413,14 @@ func (w *world) group(facts []fact, by []string, measures func(sums) map[string]
 
 func count(n uint64) string { return strconv.FormatUint(n, 10) }
 
+// factsOf are what a click report adds up, and how.
+func (w *world) factsOf(report string) (facts []fact, numbers func(sums) map[string]string) {
+	if report == "influencers" || report == "campaigns" {
+		return w.creatorFacts(), creatorNumbers
+	}
+	return w.clickFacts(), clickNumbers
+}
+
 func clickNumbers(s sums) map[string]string {
 	return map[string]string{
 		"gross": count(s.gross), "valid": count(s.valid), "unique": count(uint64(len(s.visitors))), "billable": count(s.billable),

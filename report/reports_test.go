@@ -81,10 +81,7 @@ func answersMergeOverTheSpan(t *testing.T, db *chtest.DB, w *world) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			facts, numbers := w.clickFacts(), clickNumbers
-			if tt.report == "influencers" || tt.report == "campaigns" {
-				facts, numbers = w.creatorFacts(), creatorNumbers
-			}
+			facts, numbers := w.factsOf(tt.report)
 			facts = slices.DeleteFunc(facts, func(f fact) bool {
 				key := w.brands[f.brand-1].Key
 				return f.hour.Before(q.From) || !f.hour.Before(q.To) || len(tt.brands) > 0 && !slices.Contains(tt.brands, key)

@@ -41,10 +41,7 @@ func topAddsUpTheOthers(t *testing.T, db *chtest.DB, w *world) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			facts, numbers := w.clickFacts(), clickNumbers
-			if tt.report == "influencers" || tt.report == "campaigns" {
-				facts, numbers = w.creatorFacts(), creatorNumbers
-			}
+			facts, numbers := w.factsOf(tt.report)
 			all := w.group(facts, q.by, numbers)
 			slices.SortFunc(all, func(a, b row) int { return cmp.Or(gross(b)-gross(a), strings.Compare(keyOf(a, q), keyOf(b, q))) })
 			top := all[:min(tt.top, len(all))]

@@ -57,9 +57,8 @@ func TestFaultDescriptorsGone(t *testing.T) {
 // The node has little memory and ClickHouse is away: it stays within what it has and redirects.
 func TestFaultMemoryLimit(t *testing.T) {
 	t.Parallel()
-	// The limit is one of Go's; its runtime goes beyond rather than fail. The factor is for what is not of the heap, and for the race
-	// detector.
-	const limit, most = "GOMEMLIMIT=16MiB", 64 << 20
+	// The limit is one of Go's; its runtime goes beyond rather than fail.
+	const limit = "GOMEMLIMIT=16MiB"
 	s := newSite(t)
 	limited := s.command()
 	limited.Env = append(limited.Env, limit)
@@ -68,7 +67,7 @@ func TestFaultMemoryLimit(t *testing.T) {
 	s.clickhouse.Freeze()
 	for deadline := time.Now().Add(outage()); time.Now().Before(deadline); {
 		s.visitors.goOn(t, 500)
-		if n := s.memory(); n > most {
+		if n := s.memory(); n > mostMemory {
 			t.Errorf("with %s the node has taken %d bytes", limit, n)
 			break
 		}

@@ -9,27 +9,9 @@ import (
 	"slices"
 	"testing"
 	"time"
-)
 
-// fingerprint is everything an onlooker could have changed in a directory.
-func fingerprint(t *testing.T, dir string) (all []string) {
-	t.Helper()
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		all = append(all, fmt.Sprint(path, info.Size(), info.ModTime(), info.Mode()))
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
+	"carom/ingest/faults"
+)
 
 // Inspect finds what the next Open finds, and changes nothing.
 func TestInspectAgreesWithOpen(t *testing.T) {
@@ -46,13 +28,13 @@ func TestInspectAgreesWithOpen(t *testing.T) {
 	}
 	damage(t, segmentPath(c.Dir, 1, positions[1].Segment+1), headerBytes+recordHeader)
 
-	before := fingerprint(t, c.Dir)
+	before := faults.Contents(t, c.Dir)
 	var seen []string
 	files, err := Inspect(c.Dir, c.Identity, positions, func(p []byte) { seen = append(seen, string(p)) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if after := fingerprint(t, c.Dir); !slices.Equal(before, after) {
+	if after := faults.Contents(t, c.Dir); !slices.Equal(before, after) {
 		t.Errorf("Inspect changed the directory:\n%q\n%q", before, after)
 	}
 	var found Recovered
