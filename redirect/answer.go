@@ -25,7 +25,9 @@ func newHeaders() headers {
 func (s *Server) redirect(ctx *fasthttp.RequestCtx, location []byte) {
 	h := &ctx.Response.Header
 	ctx.Response.SetStatusCode(fasthttp.StatusFound)
-	h.SetContentLength(0) // for HEAD, to which fasthttp names no length of an empty body
+	if ctx.IsHead() {
+		h.SetContentLength(0) // of an empty body fasthttp names no length to HEAD
+	}
 	h.SetCanonical(s.headers.location, location)
 	h.SetCanonical(s.headers.cacheControl, s.headers.noStore)
 	h.SetCanonical(s.headers.referrerPolicy, s.headers.origin)

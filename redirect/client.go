@@ -89,7 +89,7 @@ func parseHop(s []byte) netip.Addr {
 		if s, port, closed = bytes.Cut(inside, []byte("]")); !closed {
 			return netip.Addr{}
 		}
-	} else if i := bytes.IndexByte(s, ':'); i == bytes.LastIndexByte(s, ':') && i >= 0 { // more than one: IPv6 without a port
+	} else if i := bytes.IndexByte(s, ':'); i >= 0 && i == bytes.LastIndexByte(s, ':') { // more than one: IPv6 without a port
 		s, port = s[:i], s[i:]
 	}
 	if len(port) > 0 && (port[0] != ':' || !isPort(port[1:])) {

@@ -3,6 +3,7 @@ package redirect
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"time"
 )
@@ -45,6 +46,9 @@ type timedConn struct {
 	begun    bool // bytes of a request have been read and no answer has been written
 	timed    bool // begun, and the request's own deadline is set
 	answered bool // since the read deadline was set
+
+	peer  netip.Addr // set by the first request that asks, see Server.peer
+	proxy bool       // that is a trusted proxy's
 }
 
 // Read fails with os.ErrDeadlineExceeded when the client has not sent its request in time.

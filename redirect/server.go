@@ -349,11 +349,25 @@ func (s *Server) moment(ctx *fasthttp.RequestCtx) time.Time {
 	return ctx.Time()
 }
 
+// peer is the address at the other end of the connection, and whether that is a trusted proxy's.
+func (s *Server) peer(ctx *fasthttp.RequestCtx) (addr netip.Addr, proxy bool) {
+	c, ok := ctx.Conn().(*timedConn)
+	if !ok {
+		addr = peer(ctx.RemoteAddr())
+		return addr, s.config.Proxies.contains(addr)
+	}
+	if !c.peer.IsValid() {
+		c.peer = peer(c.RemoteAddr())
+		c.proxy = s.config.Proxies.contains(c.peer)
+	}
+	return c.peer, c.proxy
+}
+
 // client is the address that the request is accounted to: the peer's unless that is a trusted proxy, else what X-Forwarded-For or,
 // without that, Forwarded says.
 func (s *Server) client(ctx *fasthttp.RequestCtx, a *asker) netip.Addr {
-	addr := peer(ctx.RemoteAddr())
-	if len(s.config.Proxies) == 0 || !s.config.Proxies.contains(addr) {
+	addr, proxy := s.peer(ctx)
+	if !proxy {
 		return addr
 	}
 	h := &ctx.Request.Header
