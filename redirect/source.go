@@ -1,6 +1,7 @@
 package redirect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ func NewSource(c SourceConfig, sealer *Sealer, server *Server, reg prometheus.Re
 	}
 	options.DialTimeout = 2 * time.Second // dialling does not heed a context
 	options.MaxOpenConns, options.MaxIdleConns = 2, 1
-	options.ConnMaxLifetime = time.Minute // so that a failed-over host is tried again soon
+	options.ConnMaxLifetime = cmp.Or(options.ConnMaxLifetime, time.Minute) // so that a failed-over host is tried again soon
 	conn, err := clickhouse.Open(options)
 	if err != nil {
 		return nil, fmt.Errorf("ClickHouse DSN: %w", err)
