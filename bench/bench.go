@@ -123,10 +123,14 @@ func (b *bench) makeStreams() error {
 	return nil
 }
 
+// keepConnected lets a node look for changes on the same connection all the time: should it make a new one while the engine is
+// paused, and give it up, that would end the engine, see wake.
+const keepConnected = "?conn_max_lifetime=24h"
+
 // startNode starts a node of that number. spool is its directory, or "".
 func (b *bench) startNode(ctx context.Context, number, bufferBytes int, spool string) (*caromNode, error) {
 	return startCarom(ctx, b.cpus.server, b.program, b.world, caromConfig{
-		dsn: b.engine.DSN(engine.Edge), countryDB: b.countryDB, batchRows: b.options.BatchRows,
+		dsn: b.engine.DSN(engine.Edge) + keepConnected, countryDB: b.countryDB, batchRows: b.options.BatchRows,
 		bufferBytes: bufferBytes, number: number, spool: spool, direct: b.options.Direct,
 	})
 }
@@ -193,10 +197,11 @@ func probe(ctx context.Context, addr string, w *world) (location string, err err
 	return response.Header.Get("Location"), err
 }
 
-// bufferBytes holds all clicks that can pile up while the engine is paused, at a rate that no server here reaches.
+// bufferBytes holds all clicks that can pile up in a phase, at a rate that no server here reaches.
 func (b *bench) bufferBytes() int {
 	const clickBytes, mostPerSecond = 768, 250_000
-	return clickBytes * (int((b.options.Seconds+2)*(mostPerSecond+float64(b.options.Rate))) + 4*b.options.BatchRows)
+	const extra = 2 // turns: fillFlights goes on to the end of a load, touchBuffers adds one
+	return clickBytes * ((b.options.turns()+extra)*mostPerSecond + openTurns*b.options.Rate + 2*b.options.BatchRows)
 }
 
 // nodes are those of Carom.

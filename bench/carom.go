@@ -73,7 +73,11 @@ func startCarom(ctx context.Context, cpu int, program string, w *world, c caromC
 		cmd.Args = append(cmd.Args, "--trusted-proxies", "127.0.0.1")
 	}
 	cmd.Env = append(os.Environ(), "CAROM_CLICKHOUSE="+c.dsn) // it holds a password
-	p, err := startProcess(ctx, "carom", public, cpu, cmd)
+	name := "carom"
+	if c.spool != "" {
+		name = "carom-spool"
+	}
+	p, err := startProcess(ctx, name, public, cpu, cmd)
 	if err != nil {
 		return nil, err
 	}

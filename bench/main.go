@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/signal"
 	"slices"
@@ -18,8 +19,8 @@ import (
 
 // options are the flags.
 type options struct {
-	Rounds    int      `default:"5" help:"How often everything is measured; figures are medians (${default})."`
-	Seconds   float64  `default:"4" help:"Length of one measurement, at most 20; wrk rounds up to whole seconds (${default})."`
+	Rounds    int      `default:"3" help:"How often everything is measured; figures are medians (${default})."`
+	Seconds   float64  `default:"4" help:"How long each server is measured in a round, at most 20; wrk rounds up to whole seconds (${default})."`
 	Links     int      `default:"100000" help:"Links in the table (${default})."`
 	Hot       int      `default:"1000" help:"Links of the hot stream (${default})."`
 	Rate      int      `default:"20000" help:"Requests a second of the open loop (${default})."`
@@ -32,7 +33,7 @@ type options struct {
 }
 
 const (
-	maxSeconds = 20 // Carom gives an insert 30 s, and ClickHouse is paused for longer than one measurement
+	maxSeconds = 20 // the buffers hold what piles up in that time
 	maxLinks   = 1_000_000
 )
 
@@ -58,6 +59,9 @@ func (o *options) validate() error {
 func (o *options) wants(part string) bool { return slices.Contains(o.Only, part) }
 
 func (o *options) duration() time.Duration { return time.Duration(o.Seconds * float64(time.Second)) }
+
+// turns is how often the servers take turns under the closed loop in a round.
+func (o *options) turns() int { return int(math.Ceil(o.duration().Seconds() / slice.Seconds())) }
 
 func main() {
 	if err := run(os.Args); err != nil {

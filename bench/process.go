@@ -110,6 +110,13 @@ func (p *process) pids() []int {
 func (p *process) resume() { p.signal(syscall.SIGCONT) }
 func (p *process) pause()  { p.signal(syscall.SIGSTOP) }
 
+// during runs do while the process is not stopped.
+func (p *process) during(do func() error) error {
+	p.resume()
+	defer p.pause()
+	return do()
+}
+
 // signal ignores errors: a process that has ended needs none.
 func (p *process) signal(s syscall.Signal) {
 	for _, pid := range p.pids() {

@@ -8,13 +8,13 @@ import (
 	"text/tabwriter"
 )
 
-// print writes the figures for people: medians over rounds that nobody disturbed, ratios of neighbours.
+// print writes the figures for people: medians over turns that nobody disturbed, ratios of neighbours.
 func (r *result) print(w io.Writer) {
 	kept := *r
 	kept.Loads, kept.Latencies, kept.Flushes = undisturbed(r.Loads), undisturbed(r.Latencies), undisturbed(r.Flushes)
 	m, o := r.Machine, r.Options
 	fmt.Fprintf(w, "\n%s, %d CPUs, Linux %s, %s; server on one CPU, load and ClickHouse on the other\n", m.CPU, m.CPUs, m.Kernel, m.Go)
-	fmt.Fprintf(w, "%d rounds of %g s, %d links, %d connections, Location of %d bytes; medians, ratios within a round\n",
+	fmt.Fprintf(w, "%d rounds of %g s, %d links, %d connections, Location of %d bytes; medians, ratios within a turn\n",
 		o.Rounds, o.Seconds, o.Links, o.Conns, r.LocationBytes)
 	taken := len(r.Loads) + len(r.Latencies) + len(r.Flushes)
 	fmt.Fprintf(w, "%d of %d measurements left out: other processes used more than %.0f %% of a CPU meanwhile\n",
@@ -50,8 +50,8 @@ func (r *result) title(stream string) string {
 
 func (r *result) printLoads(w io.Writer, stream string) {
 	fmt.Fprintf(w, "\nClosed loop, %s\n", r.title(stream))
-	t := newTable(w, "", "requests/s", "of bare", "of nginx", "CPU µs/request", "over bare", "server busy", "rounds")
-	for _, name := range targetNames {
+	t := newTable(w, "", "requests/s", "of bare", "of nginx", "CPU µs/request", "over bare", "server busy", "samples")
+	for _, name := range closedNames {
 		figure := func(f func(loadSample) float64) float64 { return median(each(r.Loads, stream, name, f)) }
 		ratio := func(base string) float64 {
 			return median(ratios(r.Loads, stream, name, base, loadSample.perSecond))
@@ -64,7 +64,7 @@ func (r *result) printLoads(w io.Writer, stream string) {
 	t.Flush()
 }
 
-// overBare is the CPU time in µs that a request costs more than on bare fasthttp in the same round.
+// overBare is the CPU time in µs that a request costs more than on bare fasthttp in the same turn.
 func (r *result) overBare(stream, name string) float64 {
 	return median(pairs(r.Loads, stream, name, targetBare, loadSample.microsEach, func(a, b float64) float64 { return a - b }))
 }
@@ -74,8 +74,8 @@ func (r *result) printLatencies(w io.Writer, stream string) {
 		return
 	}
 	fmt.Fprintf(w, "\nOpen loop at %d requests/s, %s; µs from when each was due\n", r.Options.Rate, r.title(stream))
-	t := newTable(w, "", "p50", "p99", "p99.9", "p99 of bare's", "rounds")
-	for _, name := range targetNames {
+	t := newTable(w, "", "p50", "p99", "p99.9", "p99 of bare's", "samples")
+	for _, name := range openNames {
 		p99 := each(r.Latencies, stream, name, latencySample.p99)
 		t.row(name, "%.0f", median(each(r.Latencies, stream, name, func(s latencySample) float64 { return s.P50 })),
 			"%.0f", median(p99), "%.0f", median(each(r.Latencies, stream, name, func(s latencySample) float64 { return s.P999 })),
@@ -86,11 +86,11 @@ func (r *result) printLatencies(w io.Writer, stream string) {
 
 func (r *result) printWriters(w io.Writer, stream string) {
 	fmt.Fprintf(w, "\nRows into clicks and its views, batches of %d, %s\n", r.Options.BatchRows, r.title(stream))
-	t := newTable(w, "", "rows/s", "Carom's of it", "CPU µs/row", "user", "system", "rounds", "whose CPU")
+	t := newTable(w, "", "rows/s", "Carom's of it", "CPU µs/row", "user", "system", "samples", "whose CPU")
 	for _, name := range writerNames {
 		whose := "ClickHouse"
 		switch {
-		case name == writerCarom:
+		case name == writerCarom, name == writerSpool:
 			whose = "Carom"
 		case !r.Options.wants("ceiling"):
 			continue

@@ -18,9 +18,10 @@ func median(values []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// A place says what was measured when: samples of one round and stream were taken one right after the other.
+// A place says what was measured when: samples of one turn were taken one right after the other.
 type place struct {
 	Round  int    `json:"round"`
+	Turn   int    `json:"turn"` // within the round and stream; of writers, the phase after which they wrote
 	Stream string `json:"stream"`
 	Name   string `json:"name"` // of the target or the writer
 	// Others is what other processes used meanwhile, as a share of one CPU.
@@ -47,23 +48,24 @@ func each[S placed](samples []S, stream, name string, figure func(S) float64) []
 	return values
 }
 
-// ratios compares a figure of two names round by round: neighbours in time had the same machine.
+// ratios compares a figure of two names turn by turn: neighbours in time had the same machine.
 func ratios[S placed](samples []S, stream, name, base string, figure func(S) float64) []float64 {
 	return pairs(samples, stream, name, base, figure, func(a, b float64) float64 { return a / b })
 }
 
-// pairs combines a figure of two names round by round. A round that lacks one of the two does not count.
+// pairs combines a figure of two names turn by turn. A turn that lacks one of the two does not count.
 func pairs[S placed](samples []S, stream, name, base string, figure func(S) float64, combine func(a, b float64) float64) []float64 {
-	bases := map[int]float64{}
+	type moment struct{ round, turn int }
+	bases := map[moment]float64{}
 	for _, s := range samples {
 		if p := s.at(); p.Stream == stream && p.Name == base {
-			bases[p.Round] = figure(s)
+			bases[moment{p.Round, p.Turn}] = figure(s)
 		}
 	}
 	var values []float64
 	for _, s := range samples {
 		p := s.at()
-		if b, paired := bases[p.Round]; paired && p.Stream == stream && p.Name == name {
+		if b, paired := bases[moment{p.Round, p.Turn}]; paired && p.Stream == stream && p.Name == name {
 			values = append(values, combine(figure(s), b))
 		}
 	}

@@ -34,6 +34,12 @@ func TestMedianLeavesItsArgumentAlone(t *testing.T) {
 	}
 }
 
+// turnOf is a sample of a later turn.
+func turnOf(turn int, s loadSample) loadSample {
+	s.Turn = turn
+	return s
+}
+
 func sampleOf(round int, stream, name string, requests uint64) loadSample {
 	return loadSample{place: place{Round: round, Stream: stream, Name: name}, Requests: requests, Seconds: 1}
 }
@@ -43,10 +49,11 @@ func TestRatiosPairNeighbours(t *testing.T) {
 		sampleOf(0, "hot", "carom", 90), sampleOf(0, "hot", "bare", 100),
 		sampleOf(0, "random", "bare", 7),
 		sampleOf(1, "hot", "bare", 50), sampleOf(1, "hot", "carom", 40),
-		sampleOf(2, "hot", "carom", 10), // the machine was busy with something else during its neighbour
+		turnOf(1, sampleOf(1, "hot", "carom", 30)), turnOf(1, sampleOf(1, "hot", "bare", 60)),
+		turnOf(2, sampleOf(1, "hot", "bare", 60)), sampleOf(2, "hot", "carom", 10), // the machine was busy with something else during their neighbours
 	}
 	got := ratios(samples, "hot", "carom", "bare", loadSample.perSecond)
-	if want := []float64{0.9, 0.8}; !cmp.Equal(got, want) {
+	if want := []float64{0.9, 0.8, 0.5}; !cmp.Equal(got, want) {
 		t.Errorf("ratios are %v, want %v", got, want)
 	}
 }
