@@ -45,18 +45,13 @@ func (b *bench) touchBuffers(ctx context.Context) error {
 	s := b.streams[len(b.streams)-1]
 	turnsInPhase := min(b.options.turns(), int(pauseMost/slice)/len(b.closedTargets()))
 	flood := time.Duration(turnsInPhase+1) * slice // the last one stands for the open loop
-	_, err := b.phase(ctx, s, []turn{func() error {
-		for _, n := range b.nodes() {
-			if err := n.during(func() error { _, err := b.load(ctx, s, n.process, flood); return err }); err != nil {
-				return err
-			}
-		}
-		return nil
-	}})
-	if err != nil {
-		return err
-	}
 	for _, n := range b.nodes() {
+		fill := func() error {
+			return n.during(func() error { _, err := b.load(ctx, s, n.process, flood); return err })
+		}
+		if _, err := b.phase(ctx, s, []*caromNode{n}, []turn{fill}); err != nil {
+			return err
+		}
 		err := n.during(func() error {
 			if _, err := n.drain(ctx); err != nil {
 				return err

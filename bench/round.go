@@ -56,7 +56,7 @@ func (b *bench) sideBySide(ctx context.Context, at place, s *stream) error {
 	turns := b.turns(ctx, at, s)
 	for at.Turn = 0; len(turns) > 0; at.Turn++ {
 		var err error
-		if turns, err = b.phase(ctx, s, turns); err != nil {
+		if turns, err = b.phase(ctx, s, b.nodes(), turns); err != nil {
 			return err
 		}
 		if err := b.writers(ctx, at); err != nil {

@@ -16,6 +16,8 @@ const (
 	// pauseMost is how long ClickHouse may be paused. Carom gives an insert 30 s, and when ClickHouse goes on one node waits
 	// until the other is drained.
 	pauseMost = 22 * time.Second
+	// fillMost leaves time for one turn. It takes a third of it on a machine that does nothing else.
+	fillMost = 15 * time.Second
 )
 
 // A target is a server under the name of what is measured of it.
@@ -78,12 +80,13 @@ func ordered[T any](all []T, turn int) []T {
 	return order
 }
 
-// phase takes turns while the engine is paused and the flushers rest, and returns those for which that would be too long.
-func (b *bench) phase(ctx context.Context, s *stream, turns []turn) (left []turn, err error) {
+// phase takes turns while the engine is paused and the flushers of nodes rest, and returns those for which that would be too
+// long.
+func (b *bench) phase(ctx context.Context, s *stream, nodes []*caromNode, turns []turn) (left []turn, err error) {
 	if err := b.quiet(ctx); err != nil {
 		return nil, err
 	}
-	for _, n := range b.nodes() {
+	for _, n := range nodes {
 		if err := n.wake(ctx); err != nil {
 			return nil, err
 		}
@@ -91,13 +94,16 @@ func (b *bench) phase(ctx context.Context, s *stream, turns []turn) (left []turn
 	b.pauseEngine()
 	defer b.resumeEngine()
 	paused := time.Now()
-	for _, n := range b.nodes() {
+	for _, n := range nodes {
 		n.pause()
 	}
-	for _, n := range b.nodes() {
+	for _, n := range nodes {
 		if err := n.during(func() error { return b.fillFlights(ctx, n, s) }); err != nil {
 			return nil, err
 		}
+	}
+	if took := time.Since(paused); took > fillMost {
+		return nil, fmt.Errorf("filling the flushers took %s: other processes keep the machine too busy to measure anything", took)
 	}
 	for len(turns) > 0 {
 		began := time.Now()
