@@ -101,16 +101,16 @@ func (k *brandImport) find(rec record) (brandRow, string, bool, error) {
 func (k *brandImport) check(*brandRow, change) error { return nil }
 
 // write makes a signing key for each new brand; it is stored first, so that no brand is ever without one.
-func (k *brandImport) write(c *Control, fresh, changed []brandRow) (write, error) {
-	if err := numberRows(&c.numbers.brands, fresh, func(r *brandRow) *uint32 { return &r.BrandID }); err != nil {
+func (k *brandImport) write(c *Control, rows []brandRow, fresh int) (write, error) {
+	if err := numberRows(&c.numbers.brands, rows[:fresh], func(r *brandRow) *uint32 { return &r.BrandID }); err != nil {
 		return write{}, err
 	}
 	stamp := c.stamp()
-	keys := make([]keyRow, len(fresh))
-	for i, brand := range fresh {
+	keys := make([]keyRow, fresh)
+	for i, brand := range rows[:fresh] {
 		keys[i] = c.newKey(redirect.KeyCode, brand.BrandID, "0", stamp)
 	}
-	rows := stampRows(append(fresh, changed...), stamp)
+	stampRows(rows, stamp)
 	var w write
 	if len(keys) > 0 {
 		w.inserts = append(w.inserts, insertRows("keys", "", keys))

@@ -128,11 +128,11 @@ func checkPeriod(starts, ends time.Time, column string) error {
 	return refuse(column, "must be later than starts, %s", starts.Format(time.RFC3339))
 }
 
-func (k *campaignImport) write(c *Control, fresh, changed []campaignRow) (write, error) {
-	if err := numberRows(&c.numbers.campaigns, fresh, func(r *campaignRow) *uint32 { return &r.CampaignID }); err != nil {
+func (k *campaignImport) write(c *Control, rows []campaignRow, fresh int) (write, error) {
+	if err := numberRows(&c.numbers.campaigns, rows[:fresh], func(r *campaignRow) *uint32 { return &r.CampaignID }); err != nil {
 		return write{}, err
 	}
-	rows := stampRows(append(fresh, changed...), c.stamp())
+	stampRows(rows, c.stamp())
 	return write{
 		inserts: []insert{insertRows("campaigns", "", rows)},
 		learn:   func(next *catalog) { next.campaigns = next.campaigns.with(rows) },

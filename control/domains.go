@@ -105,11 +105,11 @@ func (k *domainImport) check(d *domainRow, _ change) error {
 	return nil
 }
 
-func (k *domainImport) write(c *Control, fresh, changed []domainRow) (write, error) {
-	if err := numberRows(&c.numbers.domains, fresh, func(r *domainRow) *uint32 { return &r.DomainID }); err != nil {
+func (k *domainImport) write(c *Control, rows []domainRow, fresh int) (write, error) {
+	if err := numberRows(&c.numbers.domains, rows[:fresh], func(r *domainRow) *uint32 { return &r.DomainID }); err != nil {
 		return write{}, err
 	}
-	rows := stampRows(append(fresh, changed...), c.stamp())
+	stampRows(rows, c.stamp())
 	return write{
 		inserts: []insert{insertRows("domains", "", rows)},
 		learn:   func(next *catalog) { next.domains = next.domains.with(rows) },

@@ -184,25 +184,26 @@ func (k *influencerImport) check(_ *creator, change change) error {
 }
 
 // write stores snapshots first: were they lost after the count had changed, no later import would bring them back.
-func (k *influencerImport) write(c *Control, fresh, changed []creator) (write, error) {
-	if err := numberRows(&c.numbers.influencers, fresh, func(r *creator) *uint32 { return &r.InfluencerID }); err != nil {
+func (k *influencerImport) write(c *Control, rows []creator, fresh int) (write, error) {
+	if err := numberRows(&c.numbers.influencers, rows[:fresh], func(r *creator) *uint32 { return &r.InfluencerID }); err != nil {
 		return write{}, err
 	}
 	stamp := c.stamp()
-	var rows []influencerRow
+	influencers := make([]influencerRow, len(rows))
 	var snapshots []followerRow
-	for _, r := range append(fresh, changed...) {
-		r.stamp = stamp
-		rows = append(rows, r.influencerRow)
+	for i := range rows {
+		r := &rows[i]
+		r.mark(stamp)
+		influencers[i] = r.influencerRow
 		if r.snapshot != nil {
 			r.snapshot.InfluencerID, r.snapshot.Version = r.InfluencerID, stamp.Version
 			snapshots = append(snapshots, *r.snapshot)
 		}
 	}
-	w := write{learn: func(next *catalog) { next.influencers = next.influencers.with(rows) }}
+	w := write{learn: func(next *catalog) { next.influencers = next.influencers.with(influencers) }}
 	if len(snapshots) > 0 {
 		w.inserts = append(w.inserts, insertRows("influencer_followers", "", snapshots))
 	}
-	w.inserts = append(w.inserts, insertRows("influencers", "", rows))
+	w.inserts = append(w.inserts, insertRows("influencers", "", influencers))
 	return w, nil
 }

@@ -242,17 +242,17 @@ func (k *linkImport) check(r *linkRow, change change) error {
 }
 
 // write mints the fresh links with their brand's active key.
-func (k *linkImport) write(c *Control, fresh, changed []linkRow) (write, error) {
-	if err := numberRows(&c.numbers.links, fresh, func(r *linkRow) *uint32 { return &r.LinkID }); err != nil {
+func (k *linkImport) write(c *Control, rows []linkRow, fresh int) (write, error) {
+	if err := numberRows(&c.numbers.links, rows[:fresh], func(r *linkRow) *uint32 { return &r.LinkID }); err != nil {
 		return write{}, err
 	}
-	for i := range fresh {
-		slot, err := k.cat.activeSlot(fresh[i].BrandID)
+	for i := range rows[:fresh] {
+		slot, err := k.cat.activeSlot(rows[i].BrandID)
 		if err != nil {
 			return write{}, err
 		}
-		fresh[i].KeyID = slot
+		rows[i].KeyID = slot
 	}
-	rows := stampRows(append(fresh, changed...), c.stamp())
+	stampRows(rows, c.stamp())
 	return write{inserts: []insert{insertRows("links", "", rows)}}, nil
 }

@@ -104,7 +104,7 @@ func (k *postImport) find(rec record) (postRow, string, bool, error) {
 
 func (k *postImport) check(*postRow, change) error { return nil }
 
-func (k *postImport) write(c *Control, fresh, changed []postRow) (write, error) {
-	rows := stampRows(append(fresh, changed...), c.stamp())
+func (k *postImport) write(c *Control, rows []postRow, _ int) (write, error) {
+	stampRows(rows, c.stamp())
 	return write{inserts: []insert{insertRows("posts", "", rows)}}, nil
 }

@@ -13,7 +13,8 @@ type stamp struct {
 	Updated time.Time `ch:"updated"`
 }
 
-func (s *stamp) mark(with stamp) { *s = with }
+// mark gives a row the version and time of a write. Whether it is deleted is the row's own affair.
+func (s *stamp) mark(with stamp) { s.Version, s.Updated = with.Version, with.Updated }
 
 // stampRows marks all rows of one write.
 func stampRows[R any, P interface {
