@@ -19,8 +19,8 @@ type Link struct {
 	Code       string     `json:"code" doc:"signed code, empty when its key is retired"`
 	Slug       string     `json:"slug"`
 	Enabled    bool       `json:"enabled" doc:"whether the edge sends visitors to its destination now, which campaign, creator and dates decide too"`
-	State      string     `json:"state" doc:"live, or what stops it and in brackets where: disabled, deleted, not begun, expired, key retired"`
 	Expires    *time.Time `json:"expires" doc:"its own, null for never"`
+	State      string     `json:"state" doc:"live, or what stops it and in brackets where: disabled, deleted, not begun, expired, key retired"`
 }
 
 // moneyDigits is the scale of money in ClickHouse and in every exact answer, those of reports included.

@@ -103,7 +103,7 @@ func printJSON(w io.Writer, v any) error {
 
 type linksExportCommand struct {
 	linkFilter
-	Format string `default:"csv" enum:"csv,jsonl" help:"One of ${enum}."`
+	Format string `default:"csv" enum:"csv,jsonl,parquet" help:"One of ${enum}."`
 	Output string `short:"o" type:"path" placeholder:"FILE" help:"File to write; standard output otherwise."`
 
 	controlTarget
