@@ -41,15 +41,21 @@ func (k *brandImport) identity() []string { return []string{"brand"} }
 
 func (k *brandImport) columns() []column[brandRow] {
 	return []column[brandRow]{
-		key[brandRow]("brand"),
+		key[brandRow]("brand").says(aboutKeys).shown(func(b *brandRow) string { return b.Brand }),
 		text("name", maxText, func(b *brandRow) *string { return &b.Name }).must(),
-		value("currency", func(b *brandRow) *string { return &b.Currency }, equal, k.currency).must(),
-		value("timezone", func(b *brandRow) *string { return &b.Timezone }, equal, parseZone),
-		count("attribution_days", 1, maxDays, defaultDays, func(b *brandRow) *uint16 { return &b.AttributionDays }),
-		count("hold_days", 0, maxDays, defaultDays, func(b *brandRow) *uint16 { return &b.HoldDays }),
-		flag("unsigned_pixel", false, func(b *brandRow) *bool { return &b.UnsignedPixel }),
-		words("destination_hosts", redirect.CanonicalHost, func(b *brandRow) *[]string { return &b.DestinationHosts }),
-		words("app_schemes", redirect.CheckAppScheme, func(b *brandRow) *[]string { return &b.AppSchemes }),
+		value("currency", func(b *brandRow) *string { return &b.Currency }, equal, k.currency).must().
+			says("ISO 4217; all the brand's amounts are in it, so it is fixed once there are campaigns"),
+		value("timezone", func(b *brandRow) *string { return &b.Timezone }, equal, parseZone).says("IANA name, UTC where empty"),
+		count("attribution_days", 1, maxDays, defaultDays, func(b *brandRow) *uint16 { return &b.AttributionDays }).
+			says("a conversion later than this after its click is refused"),
+		count("hold_days", 0, maxDays, defaultDays, func(b *brandRow) *uint16 { return &b.HoldDays }).
+			says("how long a commission waits before it is paid"),
+		flag("unsigned_pixel", false, func(b *brandRow) *bool { return &b.UnsignedPixel }).
+			says("whether conversions of browsers, which sign nothing, are taken; reports keep them apart"),
+		words("destination_hosts", redirect.CanonicalHost, func(b *brandRow) *[]string { return &b.DestinationHosts }).
+			says("the only hosts that a destination may name; any where empty"),
+		words("app_schemes", redirect.CheckAppScheme, func(b *brandRow) *[]string { return &b.AppSchemes }).
+			says("URL schemes of apps that a destination may have besides http and https"),
 	}
 }
 

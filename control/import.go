@@ -160,4 +160,3 @@ func (c *Control) importCSV(ctx context.Context, kind string, file io.Reader, sc
 	sortRejects(result.Rejected)
 	return result, nil
 }
-

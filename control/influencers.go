@@ -62,14 +62,15 @@ func (k *influencerImport) identity() []string { return []string{"influencer"} }
 
 func (k *influencerImport) columns() []column[creator] {
 	return []column[creator]{
-		key[creator]("influencer"),
+		key[creator]("influencer").says(aboutKeys).shown(func(r *creator) string { return r.Influencer }),
 		text("name", maxText, func(r *creator) *string { return &r.Name }).must(),
-		label("platform", func(r *creator) *string { return &r.Platform }),
-		text("handle", maxText, func(r *creator) *string { return &r.Handle }),
-		value("country", func(r *creator) *string { return &r.Country }, equal, parseCountry),
+		label("platform", func(r *creator) *string { return &r.Platform }).says("where the creator is at home: instagram, tiktok, youtube …"),
+		text("handle", maxText, func(r *creator) *string { return &r.Handle }).says("name there"),
+		value("country", func(r *creator) *string { return &r.Country }, equal, parseCountry).says("ISO 3166-1 alpha-2"),
 		text("niche", maxText, func(r *creator) *string { return &r.Niche }),
-		{name: "as_of", set: k.setDay},
-		{name: "followers", set: k.setFollowers},
+		column[creator]{name: "as_of", set: k.setDay}.says("day that followers are of, today where empty; none in the future"),
+		column[creator]{name: "followers", set: k.setFollowers, show: showFollowers}.like(aNumber).
+			says("the newest count; a changed one is one more snapshot, reports know the tier of each day"),
 	}
 }
 
@@ -97,6 +98,8 @@ func (k *influencerImport) setDay(r *creator, cell string) (bool, error) {
 	r.asOf = day
 	return false, err
 }
+
+func showFollowers(r *creator) (any, error) { return r.Followers, nil }
 
 // setFollowers makes a changed count a snapshot. Without a day it holds for today; the newest day is the current one.
 func (k *influencerImport) setFollowers(r *creator, cell string) (bool, error) {

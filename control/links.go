@@ -74,35 +74,41 @@ func (k *linkImport) columns() []column[linkRow] {
 	anywhere := func(*linkRow) redirect.DestinationPolicy { return redirect.DestinationPolicy{} }
 	currency := func(r *linkRow) string { return r.Currency }
 	return []column[linkRow]{
-		key[linkRow]("link"),
-		key[linkRow]("domain"),
-		key[linkRow]("campaign"),
-		key[linkRow]("influencer"),
-		value("slug", func(r *linkRow) *string { return &r.Slug }, equal, k.slug),
-		value("coupon", func(r *linkRow) *string { return &r.Coupon }, equal, parseCoupon[linkRow]),
-		address("destination", func(r *linkRow) *string { return &r.Destination }, policy),
-		template("utm_source", func(r *linkRow) *string { return &r.UTMSource }),
-		template("utm_medium", func(r *linkRow) *string { return &r.UTMMedium }),
-		template("utm_campaign", func(r *linkRow) *string { return &r.UTMCampaign }),
-		template("utm_content", func(r *linkRow) *string { return &r.UTMContent }),
-		template("utm_term", func(r *linkRow) *string { return &r.UTMTerm }),
+		key[linkRow]("link").says(aboutKeys + "; unique within the brand").shown(func(r *linkRow) string { return r.Link }),
+		key[linkRow]("domain").says("host of the short URL; never changes").shown(func(r *linkRow) string { return k.cat.domains.byID[r.DomainID].Host }),
+		key[linkRow]("campaign").says("never changes: old clicks hang on it").shown(func(r *linkRow) string {
+			return k.cat.campaigns.byID[r.CampaignID].Campaign
+		}),
+		key[linkRow]("influencer").says("never changes: old clicks hang on it").shown(func(r *linkRow) string {
+			return k.cat.influencers.byID[r.InfluencerID].Influencer
+		}),
+		value("slug", func(r *linkRow) *string { return &r.Slug }, equal, k.slug).says("path of the short URL in place of the signed code"),
+		value("coupon", func(r *linkRow) *string { return &r.Coupon }, equal, parseCoupon[linkRow]).
+			says("sales with it are the link's, without a click; kept in upper case"),
+		address("destination", func(r *linkRow) *string { return &r.Destination }, policy).says("its own; the campaign's where empty"),
+		template("utm_source", func(r *linkRow) *string { return &r.UTMSource }).says(aboutOverrides),
+		template("utm_medium", func(r *linkRow) *string { return &r.UTMMedium }).says(aboutOverrides),
+		template("utm_campaign", func(r *linkRow) *string { return &r.UTMCampaign }).says(aboutOverrides),
+		template("utm_content", func(r *linkRow) *string { return &r.UTMContent }).says(aboutOverrides),
+		template("utm_term", func(r *linkRow) *string { return &r.UTMTerm }).says(aboutOverrides),
 		choice("content_format", func(r *linkRow) *string { return &r.ContentFormat },
-			"", "carousel", "image", "reel", "video", "story", "live", "post"),
+			"", "carousel", "image", "reel", "video", "story", "live", "post").says("of the post that shows the link"),
 		choice("integration_style", func(r *linkRow) *string { return &r.IntegrationStyle }, "", "native", "ad"),
-		flag("has_cta", false, func(r *linkRow) *bool { return &r.HasCTA }),
-		flag("faceless", false, func(r *linkRow) *bool { return &r.Faceless }),
+		flag("has_cta", false, func(r *linkRow) *bool { return &r.HasCTA }).says("whether the post calls to act"),
+		flag("faceless", false, func(r *linkRow) *bool { return &r.Faceless }).says("whether the creator stays out of the picture"),
 		choice("deal", func(r *linkRow) *string { return &r.Deal }, "", "paid", "barter", "affiliate"),
 		value("currency", func(r *linkRow) *string { return &r.Currency }, equal, func(r *linkRow, cell string) (string, error) {
 			return k.cat.currency(r.BrandID, cell)
-		}),
-		money("fee", func(r *linkRow) *decimal.Decimal { return &r.Fee }, currency),
-		money("product_cost", func(r *linkRow) *decimal.Decimal { return &r.ProductCost }, currency),
-		address("post_url", func(r *linkRow) *string { return &r.PostURL }, anywhere),
-		value("rules", func(r *linkRow) *string { return &r.Rules }, equal, parseRules),
-		value("starts", func(r *linkRow) *time.Time { return &r.Starts }, time.Time.Equal, k.start),
-		moment("expires", func(r *linkRow) *time.Time { return &r.Expires }),
-		address("fallback_url", func(r *linkRow) *string { return &r.FallbackURL }, policy),
-		flag("enabled", true, func(r *linkRow) *bool { return &r.Enabled }),
+		}).says("the brand's, also where empty"),
+		money("fee", func(r *linkRow) *decimal.Decimal { return &r.Fee }, currency).says("paid to the creator; counts once, on the day the link starts"),
+		money("product_cost", func(r *linkRow) *decimal.Decimal { return &r.ProductCost }, currency).says("of what the creator was given"),
+		address("post_url", func(r *linkRow) *string { return &r.PostURL }, anywhere).says("the post that shows the link"),
+		value("rules", func(r *linkRow) *string { return &r.Rules }, equal, parseRules).says("empty: this version evaluates none"),
+		k.startColumn(),
+		moment("expires", func(r *linkRow) *time.Time { return &r.Expires }).says("the first moment at which it is expired; null for never"),
+		address("fallback_url", func(r *linkRow) *string { return &r.FallbackURL }, policy).
+			says("where it leads when it is expired or disabled; the domain's where empty"),
+		flag("enabled", true, func(r *linkRow) *bool { return &r.Enabled }).says("its own switch; state tells what the edge does"),
 	}
 }
 
@@ -126,7 +132,15 @@ func reservedSlug(slug string) bool {
 	return slices.Contains([]string{"admin", "api", "assets", "healthz", "login", "metrics", "readyz", "static", "well-known"}, slug)
 }
 
-// start is the moment of minting where the file names none; a link that has one keeps it.
+// startColumn is the moment of minting where the file names none.
+func (k *linkImport) startColumn() column[linkRow] {
+	at := func(r *linkRow) *time.Time { return &r.Starts }
+	c := moment("starts", at).says("before it the link is not begun; the time of minting where empty")
+	c.set = value("starts", at, time.Time.Equal, k.start).set
+	return c
+}
+
+// start is the moment of minting where the cell is empty; a link that has one keeps it.
 func (k *linkImport) start(r *linkRow, cell string) (time.Time, error) {
 	switch {
 	case cell != "":
