@@ -19,6 +19,7 @@ type Config struct {
 	Conn          driver.Conn      // database carom as a user who may write reference data; the caller closes it
 	ClusterSecret []byte           // content of the cluster secret file, at least redirect.MinClusterSecret bytes
 	PublicURL     string           // how links are written, {host} stands for the domain
+	Version       string           // of this program, for backups
 	Log           *slog.Logger     // never given a secret
 	Now           func() time.Time // the clock; tests set it
 }
@@ -46,6 +47,8 @@ type Control struct {
 	versions    versions
 	numbers     allNumbers
 	unconfirmed *write // a write that ClickHouse has not confirmed: it ends before any other begins
+
+	backups sync.Mutex // held while a backup is written
 
 	stop    context.CancelFunc
 	stopped chan struct{}
@@ -95,6 +98,9 @@ func (c *Control) Stop() {
 func (c *Control) load(ctx context.Context) (err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err = c.refuseUnfinished(ctx); err != nil {
+		return err
+	}
 	if c.versions, err = loadVersions(ctx, c.store); err != nil {
 		return err
 	}
@@ -121,7 +127,7 @@ func (c *Control) begin(ctx context.Context) error {
 
 // stamp returns the version and time of the next write. The caller holds mu.
 func (c *Control) stamp() stamp {
-	return stamp{Version: c.versions.next(), Updated: c.cfg.Now().UTC()}
+	return stamp{Version: c.versions.next(), Updated: c.cfg.Now().UTC().Truncate(time.Millisecond)} // as it is stored
 }
 
 // commit stores w. The caller holds mu.

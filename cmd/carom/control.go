@@ -49,6 +49,7 @@ func (c *controlCommand) Run(ctx context.Context, command *kong.Context, log *sl
 	}
 	config := control.DefaultConfig()
 	config.Conn, config.ClusterSecret, config.PublicURL, config.Log = conn, secret, c.PublicURL, log
+	config.Version = version()
 	writer, err := control.New(config)
 	if err != nil {
 		return err

@@ -28,6 +28,8 @@ type commands struct {
 	Keys       keysCommand       `cmd:"" help:"Signing and postback keys."`
 	Tokens     tokensCommand     `cmd:"" help:"API tokens."`
 	Report     reportCommand     `cmd:"" help:"Print a report of clicks, conversions and money, or the ledger."`
+	Backup     backupCommand     `cmd:"" help:"Write reference data and sealed keys to one file."`
+	Restore    restoreCommand    `cmd:"" help:"Put a backup back, into an empty world."`
 	Control    controlCommand    `cmd:"" help:"Run the control process: API, imports, reports."`
 	Spool      spoolCommand      `cmd:"" help:"Look into, check or deliver the spool of a node that does not run."`
 	Schema     schemaCommand     `cmd:"" help:"Apply, list or print the ClickHouse schema."`

@@ -191,7 +191,7 @@ func openClickHouse(dsn string) (driver.Conn, error) {
 func (c *upCommand) startControl(ctx context.Context, conn driver.Conn, secret []byte, log *slog.Logger) (*control.Control, error) {
 	config := control.DefaultConfig()
 	config.Conn, config.ClusterSecret, config.Log = conn, secret, log
-	config.PublicURL = "http://{host}"
+	config.PublicURL, config.Version = "http://{host}", version()
 	if _, port, err := net.SplitHostPort(c.Listen); err == nil {
 		config.PublicURL += ":" + port
 	}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+
+	"carom/control/backup"
+	"carom/deploy/engine"
+	"carom/ingest/schema"
+	"carom/redirect"
+)
+
+// restoreCommand puts reference data back where there is none.
+type restoreCommand struct {
+	File string `arg:"" type:"existingfile" placeholder:"FILE" help:"What carom backup has written."`
+
+	Check   bool   `help:"Only check the file, and that the cluster secret opens its keys."`
+	Replace bool   `help:"Throw away the reference data that is there."`
+	Spare   uint32 `default:"1000000" help:"Link numbers left unused, for links minted after the backup: so that their printed codes never lead elsewhere (${default})."`
+
+	DSN           string `name:"clickhouse" placeholder:"DSN" env:"CAROM_CLICKHOUSE" help:"ClickHouse to restore into, clickhouse://user:password@host:9000/carom; otherwise that of --data."`
+	ClusterSecret string `type:"path" placeholder:"FILE" env:"CAROM_CLUSTER_SECRET" help:"File with the secret of the cluster that was backed up (cluster.secret in --data)."`
+	Data          string `default:"carom-data" type:"path" placeholder:"DIR" env:"CAROM_DATA" help:"Data directory of a carom up that does not run (${default})."`
+}
+
+// Help says what has to stand still.
+func (restoreCommand) Help() string {
+	return "No control process may run meanwhile: stop it, or the carom up. Nodes may run: they go on answering, and read the restored " +
+		"data by themselves. An interrupted restore is run again; until it has ended no control process starts."
+}
+
+// Run restores and says what is there now.
+func (c *restoreCommand) Run(ctx context.Context, log *slog.Logger, terminal *console) (err error) {
+	sealer, err := c.sealer()
+	if err != nil {
+		return err
+	}
+	file, err := backup.Open(c.File)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	status := newStatusLine(terminal.Err)
+	defer status.clear()
+	status.write("checking " + c.File)
+	if err := file.Verify(sealer); err != nil {
+		return fmt.Errorf("check %s: %w; nothing was written", c.File, err)
+	}
+	status.clear()
+	if c.Check {
+		return describe(terminal.Out, file)
+	}
+	dsn, stop, err := c.database(ctx, terminal, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	summary, err := c.into(ctx, dsn, file, status)
+	if err != nil {
+		return err
+	}
+	status.clear()
+	fmt.Fprintf(terminal.Out, "restored %d links and %d brands, as of %s; new links are numbered from %d\n",
+		summary.Rows["links"], summary.Rows["brands"], file.Created.Format("2006-01-02 15:04:05 MST"), summary.FirstLink)
+	return nil
+}
+
+// into restores a source into the database that dsn names.
+func (c *restoreCommand) into(ctx context.Context, dsn string, from backup.Source, status statusLine) (backup.Summary, error) {
+	if _, err := schema.Apply(ctx, schema.Files, dsn, nil); err != nil {
+		return backup.Summary{}, err
+	}
+	conn, err := openClickHouse(dsn)
+	if err != nil {
+		return backup.Summary{}, err
+	}
+	defer conn.Close()
+	config := backup.Default()
+	config.Conn, config.Replace, config.Spare = conn, c.Replace, c.Spare
+	config.Progress = func(p backup.Progress) { status.write(fmt.Sprintf("%s: %d of %d rows", p.Table, p.Rows, p.Of)) }
+	summary, err := backup.Restore(ctx, config, from)
+	if errors.Is(err, backup.ErrNotEmpty) {
+		err = fmt.Errorf("%w; with --replace it is thrown away", err)
+	}
+	return summary, err
+}
+
+// sealer is that of the cluster that was backed up.
+func (c *restoreCommand) sealer() (*redirect.Sealer, error) {
+	path := c.ClusterSecret
+	if path == "" {
+		path = filepath.Join(c.Data, secretFile)
+	}
+	secret, err := readSecret(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w; put the one there that was kept beside the backup, or name it with --cluster-secret", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return redirect.NewSealer(secret)
+}
+
+// database is where to restore; stop ends what had to be started for it.
+func (c *restoreCommand) database(ctx context.Context, terminal *console, log *slog.Logger) (dsn string, stop func() error, err error) {
+	if c.DSN != "" {
+		return c.DSN, func() error { return nil }, nil
+	}
+	assets, err := engine.Install(ctx, terminal.Err)
+	if err != nil {
+		return "", nil, err
+	}
+	kept, err := startEngine(ctx, assets, filepath.Join(c.Data, "clickhouse"), enginePorts{}, log)
+	if err != nil {
+		return "", nil, fmt.Errorf("%w; stop the carom up of %s first, if it runs", err, c.Data)
+	}
+	return kept.engine().DSN(engine.Admin), kept.stop, nil
+}
