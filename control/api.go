@@ -35,10 +35,6 @@ func (c *Control) API(mux *http.ServeMux) huma.API {
 	api := humago.NewWithPrefix(mux, apiPrefix, config)
 	api.UseMiddleware(c.authorizeOperation(api), c.wholeQuery(api))
 	c.registerImport(api)
-	c.registerBrands(api)
-	c.registerDomains(api)
-	c.registerInfluencers(api)
-	c.registerCampaigns(api)
 	c.registerLinks(api)
 	c.registerKeys(api)
 	c.registerTokens(api)
@@ -103,7 +99,7 @@ func (c *Control) problem(err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &cell):
-		return huma.NewError(cell.status(), err.Error(), cell.detail("body"))
+		return huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "body." + cell.column, Message: cell.reason})
 	case errors.Is(err, ErrNotFound):
 		return huma.Error404NotFound(err.Error())
 	case errors.Is(err, ErrForbidden):
@@ -114,11 +110,7 @@ func (c *Control) problem(err error) error {
 		return huma.Error422UnprocessableEntity(err.Error(), detail("body.kind"))
 	case errors.Is(err, ErrCursor):
 		return huma.Error422UnprocessableEntity(err.Error(), detail("query.cursor"))
-	case errors.Is(err, ErrJSON):
-		return huma.Error400BadRequest(err.Error(), detail("body"))
-	case errors.Is(err, ErrPrecondition):
-		return huma.Error412PreconditionFailed(err.Error(), detail("header.If-Match"))
-	case errors.Is(err, ErrAmbiguous), errors.Is(err, ErrNoSlot), errors.Is(err, ErrKeyInUse), errors.Is(err, ErrHangsOn):
+	case errors.Is(err, ErrAmbiguous), errors.Is(err, ErrNoSlot), errors.Is(err, ErrKeyInUse):
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, ErrUnconfirmed):
 		c.cfg.Log.Error("write to ClickHouse", "err", err)
