@@ -23,6 +23,7 @@ type Builder struct {
 	keys      map[keyPlace]KeyRow
 
 	links, groups, creators pages.Writer
+	templates               pages.Writer // see Table
 	slugs, coupons          *pages.IndexWriter
 	groupOf                 map[groupKey]uint32  // group numbers, from 1
 	recompile               map[groupParent]bool // brands and campaigns that changed since their groups were compiled
@@ -112,6 +113,9 @@ func (b *Builder) SetCampaign(v Campaign) {
 		b.stale.Keyless = append(b.stale.Keyless, v.ID)
 	}
 	set(b.campaigns, v.ID, v, v.Deleted)
+	if v.Deleted {
+		b.templates.Set(v.ID, nil)
+	}
 }
 
 func set[K comparable, V any](m map[K]V, key K, value V, gone bool) {
@@ -281,6 +285,7 @@ func (b *Builder) Table() *Table {
 	b.compileGroups()
 	b.adoptOrphans()
 	b.table.links, b.table.groups, b.table.creators = b.links.Freeze(), b.groups.Freeze(), b.creators.Freeze()
+	b.table.templates = b.templates.Freeze()
 	b.table.slugs, b.table.coupons = b.slugs.Freeze(), b.coupons.Freeze()
 	if b.rehost {
 		b.table.domains = b.hosts()
@@ -294,5 +299,5 @@ func (b *Builder) Table() *Table {
 
 // Bytes is how much memory outside the Go heap the tables' links take, with all that is looked up for them.
 func (b *Builder) Bytes() int {
-	return b.links.Bytes() + b.groups.Bytes() + b.creators.Bytes() + b.slugs.Bytes() + b.coupons.Bytes()
+	return b.links.Bytes() + b.groups.Bytes() + b.creators.Bytes() + b.templates.Bytes() + b.slugs.Bytes() + b.coupons.Bytes()
 }

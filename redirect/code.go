@@ -35,16 +35,17 @@ const (
 // slugSignatures is 62^SlugSignatureLen, the number of signatures a slug can have (about 2^35.7).
 const slugSignatures = 62 * 62 * 62 * 62 * 62 * 62
 
-// A CodeKey signs and verifies the codes and slugs of one host under one of its brand's keys.
+// A CodeKey signs and verifies the codes, slugs and tokens of one host under one of its brand's keys.
 type CodeKey struct {
-	code, slug [2]uint64
+	code, slug, token [2]uint64
 }
 
 // NewCodeKey derives the key of host (as CanonicalHost returns it) from a brand's signing secret.
 func NewCodeKey(secret []byte, host string) CodeKey {
 	return CodeKey{
-		code: deriveSIPKey(secret, "carom code v1", host),
-		slug: deriveSIPKey(secret, "carom slug v1", host),
+		code:  deriveSIPKey(secret, "carom code v1", host),
+		slug:  deriveSIPKey(secret, "carom slug v1", host),
+		token: deriveSIPKey(secret, "carom token v1", host),
 	}
 }
 

@@ -4,7 +4,7 @@
 //
 //	server.go       a request arrives; panics and exhausted descriptors end nothing
 //	request.go      its raw target and host become one spelling, or a 400
-//	code.go         the code's MAC is checked under the host's key, before any lookup
+//	code.go         the code's MAC is checked under the host's key, before any lookup; token.go: a self-contained link's
 //	table.go        the link's record is found by its number, in a frozen table behind an atomic pointer; link.go draws it
 //	decide.go       who is asking, is the link live, and the Location: stored parameters, incoming ones, click id
 //	                (clickid.go), fragment

@@ -195,6 +195,9 @@ func readSnapshot(r io.Reader, sealer *Sealer) (b *Builder, head snapshotHead, s
 		return nil, head, nil, fmt.Errorf("%w: %d links of %d", errSnapshot, b.table.known, head.known)
 	}
 	b.indexAll(slugs)
+	for _, campaign := range b.campaigns {
+		b.compileTemplate(campaign)
+	}
 	return b, head, seen, nil
 }
 

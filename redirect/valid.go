@@ -90,10 +90,11 @@ func (p *pieces) skip(n int) (piece []byte) {
 }
 
 // skip8 goes over a byte of length and what has it.
-func (p *pieces) skip8() {
+func (p *pieces) skip8() (piece []byte) {
 	if n := p.skip(1); n != nil {
-		p.skip(int(n[0]))
+		return p.skip(int(n[0]))
 	}
+	return nil
 }
 
 // skip16 goes over two bytes of length and what has it.
