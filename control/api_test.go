@@ -469,8 +469,8 @@ func TestOpenAPIDescribesEveryOperation(t *testing.T) {
 	}
 	slices.Sort(paths)
 	want := []string{
-		"/disable", "/enable", "/import/{kind}", "/keys", "/keys/retire", "/keys/rotate", "/links", "/links/export", "/links/{link}",
-		"/tokens", "/tokens/{token}",
+		"/campaigns/{campaign}/qr.zip", "/destinations", "/disable", "/enable", "/import/{kind}", "/keys", "/keys/retire", "/keys/rotate",
+		"/links", "/links/export", "/links/{link}", "/links/{link}/qr", "/tokens", "/tokens/{token}",
 	}
 	if diff := cmp.Diff(want, paths); diff != "" || !strings.HasPrefix(description.OpenAPI, "3.1") {
 		t.Errorf("OpenAPI %s (-want +described):\n%s", description.OpenAPI, diff)

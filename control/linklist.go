@@ -87,6 +87,16 @@ func parseCursor(cursor string) (uint32, error) {
 
 // EachLink calls do for every link that filter chooses, in the order of their numbers, without holding them in memory.
 func (c *Control) EachLink(ctx context.Context, scope Scope, filter LinkFilter, do func(Link) error) error {
+	return c.eachLinkRow(ctx, scope, filter, func(view *linkView, row *linkRow) error {
+		link, err := view.link(row)
+		if err != nil {
+			return err
+		}
+		return do(link)
+	})
+}
+
+func (c *Control) eachLinkRow(ctx context.Context, scope Scope, filter LinkFilter, do func(*linkView, *linkRow) error) error {
 	where, args, err := c.catalog.Load().linksWhere(scope, filter)
 	if err != nil {
 		return err
@@ -102,11 +112,7 @@ func (c *Control) EachLink(ctx context.Context, scope Scope, filter LinkFilter, 
 		if err := rows.ScanStruct(&row); err != nil {
 			return fmt.Errorf("read links: %w", err)
 		}
-		link, err := view.link(&row)
-		if err != nil {
-			return err
-		}
-		if err := do(link); err != nil {
+		if err := do(view, &row); err != nil {
 			return err
 		}
 	}

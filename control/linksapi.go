@@ -51,6 +51,8 @@ func (c *Control) registerLinks(api huma.API) {
 			return &struct{ Body LinkPage }{LinkPage{links, next}}, nil
 		})
 	huma.Register(api, operation("export-links", http.MethodGet, "/links/export", Analyst, "Export links as CSV, JSON lines or Parquet"), c.exportLinks)
+	huma.Register(api, operation("list-destinations", http.MethodGet, "/destinations", Analyst, "List where links lead, as JSON lines"), c.listDestinations)
+	c.registerQR(api)
 	huma.Register(api, operation("show-link", http.MethodGet, "/links/{link}", Analyst, "Show a link"),
 		func(ctx context.Context, in *linkRequest) (*struct{ Body LinkDetail }, error) {
 			link, err := c.Link(ctx, ScopeOf(ctx), in.Brand, in.Link)

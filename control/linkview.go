@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -124,6 +125,11 @@ func (v *linkView) link(r *linkRow) (Link, error) {
 	return link, nil
 }
 
+// destination is the link's own, otherwise its campaign's.
+func (v *linkView) destination(r *linkRow) string {
+	return cmp.Or(r.Destination, v.cat.campaigns.byID[r.CampaignID].Destination)
+}
+
 func (v *linkView) detail(r *linkRow) (LinkDetail, error) {
 	link, err := v.link(r)
 	campaign := v.cat.campaigns.byID[r.CampaignID]
@@ -133,14 +139,11 @@ func (v *linkView) detail(r *linkRow) (LinkDetail, error) {
 			Content: campaign.UTMContent, Term: campaign.UTMTerm,
 		})
 	detail := LinkDetail{
-		Link: link, Why: v.why(r, &link), Number: r.LinkID, Coupon: r.Coupon, Destination: r.Destination,
+		Link: link, Why: v.why(r, &link), Number: r.LinkID, Coupon: r.Coupon, Destination: v.destination(r),
 		UTMSource: utm.Source, UTMMedium: utm.Medium, UTMCampaign: utm.Campaign, UTMContent: utm.Content, UTMTerm: utm.Term,
 		ContentFormat: r.ContentFormat, IntegrationStyle: r.IntegrationStyle, HasCTA: r.HasCTA, Faceless: r.Faceless, Deal: r.Deal,
 		Fee: r.Fee.StringFixed(moneyDigits), ProductCost: r.ProductCost.StringFixed(moneyDigits), Currency: r.Currency,
 		PostURL: r.PostURL, FallbackURL: r.FallbackURL, Starts: r.Starts, Updated: r.Updated,
-	}
-	if detail.Destination == "" {
-		detail.Destination = campaign.Destination
 	}
 	detail.Warnings = []string{}
 	for _, a := range []struct{ column, stored string }{{"destination", detail.Destination}, {"fallback_url", r.FallbackURL}} {
