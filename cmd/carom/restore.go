@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 
 	"carom/control/backup"
@@ -114,9 +116,35 @@ func (c *restoreCommand) database(ctx context.Context, terminal *console, log *s
 	if err != nil {
 		return "", nil, err
 	}
+	if err := c.keepSecret(); err != nil {
+		return "", nil, err
+	}
 	kept, err := startEngine(ctx, assets, filepath.Join(c.Data, "clickhouse"), enginePorts{}, log)
 	if err != nil {
 		return "", nil, fmt.Errorf("%w; stop the carom up of %s first, if it runs", err, c.Data)
 	}
 	return kept.engine().DSN(engine.Admin), kept.stop, nil
+}
+
+// keepSecret puts the cluster secret where the next carom up looks for it.
+func (c *restoreCommand) keepSecret() error {
+	if c.ClusterSecret == "" {
+		return nil
+	}
+	path := filepath.Join(c.Data, secretFile)
+	given, err := readSecret(c.ClusterSecret)
+	if err != nil {
+		return err
+	}
+	own, err := readSecret(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := os.MkdirAll(c.Data, 0o700); err != nil {
+			return err
+		}
+		return writeOwn(path, string(given)+"\n")
+	case err == nil && !bytes.Equal(own, given):
+		return fmt.Errorf("%s is another secret than %s: the next carom up could open no key; put it away first", path, c.ClusterSecret)
+	}
+	return err
 }
