@@ -35,6 +35,10 @@ func (c *Control) API(mux *http.ServeMux) huma.API {
 	api := humago.NewWithPrefix(mux, apiPrefix, config)
 	api.UseMiddleware(c.authorizeOperation(api), c.wholeQuery(api))
 	c.registerImport(api)
+	c.registerBrands(api)
+	c.registerDomains(api)
+	c.registerInfluencers(api)
+	c.registerCampaigns(api)
 	c.registerLinks(api)
 	c.registerKeys(api)
 	c.registerTokens(api)
@@ -87,37 +91,6 @@ func operation(id, method, path string, role Role, summary string) huma.Operatio
 			http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests,
 		},
 	}
-}
-
-// problem turns an error into the answer for it. What is not the caller's to know goes to the log.
-func (c *Control) problem(err error) error {
-	var cell *cellError
-	detail := func(location string) *huma.ErrorDetail {
-		return &huma.ErrorDetail{Location: location, Message: err.Error()}
-	}
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &cell):
-		return huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "body." + cell.column, Message: cell.reason})
-	case errors.Is(err, ErrNotFound):
-		return huma.Error404NotFound(err.Error())
-	case errors.Is(err, ErrForbidden):
-		return huma.Error403Forbidden(err.Error())
-	case errors.Is(err, ErrHeader), errors.Is(err, ErrTarget):
-		return huma.Error422UnprocessableEntity(err.Error(), detail("body"))
-	case errors.Is(err, ErrKeyKind):
-		return huma.Error422UnprocessableEntity(err.Error(), detail("body.kind"))
-	case errors.Is(err, ErrCursor):
-		return huma.Error422UnprocessableEntity(err.Error(), detail("query.cursor"))
-	case errors.Is(err, ErrAmbiguous), errors.Is(err, ErrNoSlot), errors.Is(err, ErrKeyInUse):
-		return huma.Error409Conflict(err.Error())
-	case errors.Is(err, ErrUnconfirmed):
-		c.cfg.Log.Error("write to ClickHouse", "err", err)
-		return huma.Error503ServiceUnavailable(ErrUnconfirmed.Error() + ": it may be stored or not; sending it again is harmless")
-	}
-	c.cfg.Log.Error("API", "err", err)
-	return huma.Error500InternalServerError("the log of the control process has the reason")
 }
 
 type importRequest struct {

@@ -96,10 +96,13 @@ func (k *brandImport) find(rec record) (brandRow, string, bool, error) {
 		return brandRow{}, id, false, refuse("brand", "%s", err)
 	}
 	if !k.scope.Sees(id) {
-		return brandRow{}, id, false, refuse("brand", "is not one of this token's brands; only a token for all brands can add one")
+		return brandRow{}, id, false, refuse("brand", "is not one of this token's brands; only a token for all brands can add one").because(ErrForbidden)
 	}
 	if stored := k.cat.brands.byKey[id]; stored != nil {
 		return *stored, id, true, nil
+	}
+	if !k.scope.Role.Includes(Admin) {
+		return brandRow{}, id, false, refuse("brand", "is new: adding one needs the role %s", Admin).because(ErrForbidden)
 	}
 	return brandRow{Brand: id, DestinationHosts: []string{}, AppSchemes: []string{}}, id, false, nil
 }

@@ -115,10 +115,22 @@ func (f LinkFilter) query() url.Values {
 	return url.Values{"brand": {f.Brand}, "campaign": {f.Campaign}, "influencer": {f.Influencer}}
 }
 
-// Link returns the link with this key; brand may be empty where only one has it.
+// Link returns the link with this key; brand may be empty where only one has it. Enabled is its own switch; State tells what
+// the edge does.
 func (c *Client) Link(ctx context.Context, brand, link string) (LinkDetail, error) {
 	var detail LinkDetail
 	return detail, c.call(ctx, http.MethodGet, "/links/"+url.PathEscape(link), url.Values{"brand": {brand}}, "", nil, &detail)
+}
+
+// LinkObject returns all that the API tells of a link.
+func (c *Client) LinkObject(ctx context.Context, brand, link string) (json.RawMessage, error) {
+	var object json.RawMessage
+	return object, c.call(ctx, http.MethodGet, "/links/"+url.PathEscape(link), url.Values{"brand": {brand}}, "", nil, &object)
+}
+
+// DeleteLink deletes a link for good.
+func (c *Client) DeleteLink(ctx context.Context, brand, link string) error {
+	return c.call(ctx, http.MethodDelete, "/links/"+url.PathEscape(link), url.Values{"brand": {brand}}, "", nil, nil)
 }
 
 // Export copies all links that filter chooses to w, as csv or jsonl.

@@ -127,7 +127,7 @@ func (c *Control) begin(ctx context.Context) error {
 
 // stamp returns the version and time of the next write. The caller holds mu.
 func (c *Control) stamp() stamp {
-	return stamp{Version: c.versions.next(), Updated: c.cfg.Now().UTC()}
+	return stamp{Version: c.versions.next(), Updated: c.cfg.Now().UTC().Truncate(time.Millisecond)} // as it is stored
 }
 
 // commit stores w. The caller holds mu.

@@ -94,7 +94,7 @@ func (k *domainImport) find(rec record) (domainRow, string, bool, error) {
 		return domainRow{}, host, true, refuse("brand", "cannot change: the host's printed codes are signed by brand %q",
 			k.cat.brands.byID[stored.BrandID].Brand)
 	}
-	return domainRow{}, host, true, refuse("host", "is taken")
+	return domainRow{}, host, true, refuse("host", "%s", ErrTaken).because(ErrTaken)
 }
 
 func (k *domainImport) check(d *domainRow, _ change) error {

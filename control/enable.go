@@ -47,19 +47,11 @@ func (c *Control) enableLink(ctx context.Context, scope Scope, target Target, en
 
 func (c *Control) enableCampaign(ctx context.Context, scope Scope, target Target, enabled bool) (int, error) {
 	cat := c.catalog.Load()
-	if target.Brand != "" {
-		if _, err := cat.visibleBrand(scope, target.Brand); err != nil {
-			return 0, err
-		}
+	stored, err := cat.campaign(scope, target.Brand, target.Campaign)
+	if err != nil {
+		return 0, err
 	}
-	ids := cat.campaignIDs(scope, target.Brand, target.Campaign)
-	switch {
-	case len(ids) == 0:
-		return 0, fmt.Errorf("campaign %q: %w", target.Campaign, ErrNotFound)
-	case len(ids) > 1:
-		return 0, fmt.Errorf("campaign %q: %w", target.Campaign, ErrAmbiguous)
-	}
-	row := *cat.campaigns.byID[ids[0]]
+	row := *stored
 	touched, err := c.store.countLinks(ctx, "campaign_id", row.CampaignID)
 	if err != nil || row.Enabled == enabled {
 		return touched, err

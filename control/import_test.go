@@ -515,7 +515,7 @@ func TestLinksAreListedWhileTheyAreImported(t *testing.T) {
 			}
 		default:
 		}
-		links, _, err := w.Links(t.Context(), control.LocalScope(), control.LinkFilter{}, "", rounds)
+		links, _, err := w.FirstLinks(t.Context(), rounds)
 		if err != nil || done && len(links) != rounds {
 			t.Fatalf("%d links, %v", len(links), err)
 		}

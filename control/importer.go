@@ -35,25 +35,6 @@ const (
 	created
 )
 
-// A cellError is a problem with one cell. cause, where there is one, says of what sort.
-type cellError struct {
-	column, reason string
-	cause          error
-}
-
-func (e *cellError) Error() string { return e.column + " " + e.reason }
-func (e *cellError) Unwrap() error { return e.cause }
-
-// because says of what sort the problem is.
-func (e *cellError) because(cause error) *cellError {
-	e.cause = cause
-	return e
-}
-
-func refuse(column, reason string, args ...any) *cellError {
-	return &cellError{column: column, reason: fmt.Sprintf(reason, args...)}
-}
-
 // An importer turns records, the lines of one file for instance, into rows.
 type importer[R any] struct {
 	control *Control
@@ -73,7 +54,7 @@ func lineOfFile(line int) string { return fmt.Sprintf("line %d", line) }
 func (m *importer[R]) layout() layout {
 	l := layout{kind: m.kind.name(), identity: m.kind.identity()}
 	for _, c := range m.columns {
-		l.columns = append(l.columns, c.name)
+		l.columns, l.shapes = append(l.columns, c.name), append(l.shapes, c.shape)
 		if c.required {
 			l.required = append(l.required, c.name)
 		}
@@ -84,11 +65,7 @@ func (m *importer[R]) layout() layout {
 // chunk imports some lines.
 func (m *importer[R]) chunk(ctx context.Context, recs []record) (Result, error) {
 	var result Result
-	if err := m.control.begin(ctx); err != nil {
-		return result, err
-	}
-	defer m.control.mu.Unlock()
-	outcomes, err := m.apply(ctx, recs)
+	outcomes, err := m.applyAlone(ctx, recs)
 	if err != nil {
 		return result, err
 	}
@@ -109,6 +86,15 @@ type outcome[R any] struct {
 	row      R          // as it is stored now
 	change   change
 	warnings []Warning
+}
+
+// applyAlone is apply for a caller that does not hold mu.
+func (m *importer[R]) applyAlone(ctx context.Context, recs []record) ([]outcome[R], error) {
+	if err := m.control.begin(ctx); err != nil {
+		return nil, err
+	}
+	defer m.control.mu.Unlock()
+	return m.apply(ctx, recs)
 }
 
 // apply takes some records: what they may mean is fetched once, what they change is written as one block. The caller holds mu.

@@ -181,9 +181,13 @@ func (k *influencerImport) find(rec record) (creator, string, bool, error) {
 
 func (k *influencerImport) check(_ *creator, change change) error {
 	if change == updated && !k.scope.All {
-		return refuse("influencer", "is shared by all brands: changing one needs a token for all brands")
+		return refuseShared()
 	}
 	return nil
+}
+
+func refuseShared() error {
+	return refuse("influencer", "is shared by all brands: changing one needs a token for all brands").because(ErrForbidden)
 }
 
 // write stores snapshots first: were they lost after the count had changed, no later import would bring them back.

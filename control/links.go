@@ -61,6 +61,7 @@ type slugPlace struct {
 type linkImport struct {
 	scope  Scope
 	cat    *catalog
+	view   *linkView // of what the API shows
 	now    time.Time
 	stored map[linkKey]linkRow
 	slugs  map[slugPlace]linkKey // holders of the slugs that the chunk names, its own rows included
@@ -166,7 +167,8 @@ func parseRules(_ *linkRow, cell string) (string, error) {
 
 // prepare reads the links that the chunk's keys mean and those that hold its slugs.
 func (k *linkImport) prepare(ctx context.Context, c *Control, recs []record) error {
-	k.cat, k.now = c.catalog.Load(), c.cfg.Now().UTC()
+	k.open(c)
+	k.now = c.cfg.Now().UTC()
 	k.stored, k.slugs = make(map[linkKey]linkRow, len(recs)), map[slugPlace]linkKey{}
 	named, err := ext.NewTable("named", ext.Column("brand", "UInt32"), ext.Column("link", "String"),
 		ext.Column("domain", "UInt32"), ext.Column("slug", "String"))

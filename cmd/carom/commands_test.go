@@ -177,12 +177,24 @@ func TestLinksCommands(t *testing.T) {
 		t.Errorf("disable of nothing: %+v", got)
 	}
 
-	var link control.LinkDetail
+	var link struct {
+		Destination, Fee string
+		ShortURL         string `json:"short_url"`
+	}
 	if err := json.Unmarshal([]byte(c.must("links", "show", "boots-tom-video")), &link); err != nil {
 		t.Fatal(err)
 	}
 	if link.Destination != "https://shop.acme.example/boots/alpine?ref=tom" || link.Fee != "350.0000" || link.ShortURL != "https://go.acme.localhost/tom-boots" {
 		t.Errorf("show: %+v", link)
+	}
+
+	if out := c.must("links", "delete", "boots-tom-video"); out != "boots-tom-video deleted\n" {
+		t.Errorf("delete: %s", out)
+	}
+	for _, command := range []string{"show", "delete", "disable"} {
+		if got := c.carom("links", command, "boots-tom-video"); got.code != exitFailed || !strings.Contains(got.errOut, "not found") {
+			t.Errorf("%s of a deleted link: %+v", command, got)
+		}
 	}
 
 	path := filepath.Join(c.dir, "links.csv")
@@ -192,7 +204,7 @@ func TestLinksCommands(t *testing.T) {
 	if len(rows) != 3 || strings.Join(rows[0], " ") != header || rows[1][0] != "tents-kitchen-video" || len(rows[1][6]) != 11 {
 		t.Errorf("export: %q", rows)
 	}
-	if lines := c.must("links", "export", "--format", "jsonl"); strings.Count(lines, "\n") != 22 {
+	if lines := c.must("links", "export", "--format", "jsonl"); strings.Count(lines, "\n") != 21 {
 		t.Errorf("JSON lines:\n%s", lines)
 	}
 	if got := c.carom("links", "export", "--brand", "nobody", "-o", path); got.code != exitFailed || len(readCSV(t, path)) != 3 {

@@ -20,6 +20,7 @@ type linksCommand struct {
 	QR      linksQRCommand      `cmd:"" name:"qr" help:"Draw QR codes of short links."`
 	Disable linksDisableCommand `cmd:"" help:"Stop a link, or all links of a campaign or of a creator."`
 	Enable  linksEnableCommand  `cmd:"" help:"Let them go on."`
+	Delete  linksDeleteCommand  `cmd:"" help:"Delete a link for good: its short URL is unknown from then on."`
 }
 
 // linkFilter is the flags that choose links.
@@ -88,7 +89,7 @@ func (c *linksShowCommand) Run(ctx context.Context, terminal *console) error {
 	if err != nil {
 		return err
 	}
-	link, err := client.Link(ctx, c.Brand, c.Link)
+	link, err := client.LinkObject(ctx, c.Brand, c.Link)
 	if err != nil {
 		return err
 	}
