@@ -33,7 +33,7 @@ func (c *Control) API(mux *http.ServeMux) huma.API {
 	config.Security = []map[string][]string{{"bearer": {}}}
 	config.RejectUnknownQueryParameters = true // a misspelt filter must not show everything
 	api := humago.NewWithPrefix(mux, apiPrefix, config)
-	api.UseMiddleware(c.authorizeOperation(api), c.wholeQuery(api))
+	api.UseMiddleware(c.onlyLeader(api), c.authorizeOperation(api), c.wholeQuery(api))
 	c.registerImport(api)
 	c.registerBrands(api)
 	c.registerDomains(api)
@@ -76,9 +76,7 @@ func (c *Control) authorizeOperation(api huma.API) func(huma.Context, func(huma.
 		case errors.Is(err, ErrUnauthorized):
 			ctx.SetHeader("WWW-Authenticate", `Bearer realm="carom"`)
 		}
-		if err := huma.WriteErr(api, ctx, HTTPStatus(err), err.Error()); err != nil {
-			c.cfg.Log.Debug("answer not written", "err", err)
-		}
+		c.refuse(api, ctx, HTTPStatus(err), err)
 	}
 }
 

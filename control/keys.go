@@ -139,12 +139,8 @@ func (c *Control) storeKeys(ctx context.Context, rows ...keyRow) error {
 // firstClickIDKey is the id of the cluster's first click-id key; each rotation adds one.
 const firstClickIDKey = "1"
 
-// makeClusterKeys makes, on the first start of a cluster, the keys that belong to no brand.
+// makeClusterKeys makes, on the first start of a cluster, the keys that belong to no brand. The caller holds mu.
 func (c *Control) makeClusterKeys(ctx context.Context) error {
-	if err := c.begin(ctx); err != nil {
-		return err
-	}
-	defer c.mu.Unlock()
 	if _, err := c.clickIDKeys(); err != nil {
 		return fmt.Errorf("another cluster secret has sealed the stored keys: %w", err)
 	}

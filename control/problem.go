@@ -74,6 +74,8 @@ func (c *Control) problem(err error) error {
 		return huma.Error412PreconditionFailed(err.Error(), detail("header.If-Match"))
 	case errors.Is(err, ErrAmbiguous), errors.Is(err, ErrNoSlot), errors.Is(err, ErrKeyInUse), errors.Is(err, ErrHangsOn):
 		return huma.Error409Conflict(err.Error())
+	case errors.Is(err, ErrStandby):
+		return huma.Error503ServiceUnavailable(err.Error())
 	case errors.Is(err, ErrUnconfirmed):
 		c.cfg.Log.Error("write to ClickHouse", "err", err)
 		return huma.Error503ServiceUnavailable(ErrUnconfirmed.Error() + ": it may be stored or not; sending it again is harmless")

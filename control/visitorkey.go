@@ -78,6 +78,9 @@ func (c *Control) eraseVisitorKeys(ctx context.Context, newest string) error {
 	if old == 0 {
 		return nil
 	}
+	if err := c.store.fence(ctx); err != nil {
+		return err
+	}
 	err := c.store.conn.Exec(ctx, "ALTER TABLE keys DELETE WHERE kind = 'visitor' AND key_id < ? SETTINGS mutations_sync = 1", newest)
 	if err != nil {
 		return fmt.Errorf("erase visitor keys older than %s: %w", newest, err)

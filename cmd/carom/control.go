@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -24,6 +25,9 @@ type controlCommand struct {
 	PublicURL     string `default:"https://{host}" env:"CAROM_PUBLIC_URL" help:"How short links are written."`
 	ControlFile   string `type:"path" placeholder:"FILE" env:"CAROM_CONTROL_FILE" help:"Leave the address and an administrator's token here, readable by the owner only: the way to the first token."`
 
+	Advertise string `placeholder:"URL" env:"CAROM_ADVERTISE" help:"Where other machines find this process's API, for a standby to tell; without it, the admin address."`
+	TakeOver  bool   `env:"CAROM_TAKE_OVER" help:"Become the one that writes at once, whoever is; that one is a standby then. Without it this process waits while another one writes."`
+
 	adminFlags
 }
 
@@ -41,15 +45,20 @@ func (c *controlCommand) Run(ctx context.Context, command *kong.Context, log *sl
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	reach := &reachability{conn: conn}
+	state := &standing{reach: &reachability{conn: conn}}
 	reg := newRegistry()
-	ops, err := newAdmin(c.adminFlags, reg, reach.ready, log)
+	ops, err := newAdmin(c.adminFlags, reg, state.ready, log)
 	if err != nil {
+		return err
+	}
+	ops.about = state.about
+	if err := ops.listen(c.Admin); err != nil {
 		return err
 	}
 	config := control.DefaultConfig()
 	config.Conn, config.ClusterSecret, config.PublicURL, config.Log = conn, secret, c.PublicURL, log
 	config.Version = version()
+	config.Address, config.TakeOver = cmp.Or(c.Advertise, ops.url()), c.TakeOver
 	writer, err := control.New(config)
 	if err != nil {
 		return err
@@ -58,18 +67,21 @@ func (c *controlCommand) Run(ctx context.Context, command *kong.Context, log *sl
 		return err
 	}
 	defer writer.Stop()
+	state.writer = writer
+	registerLeader(reg, writer)
 	defer startRollups(conn, reg, log).Stop()
 	mountAPI(ops.mux, writer, conn, log)
-	if err := ops.listen(c.Admin); err != nil {
-		return err
-	}
-	if c.ControlFile != "" {
-		if err := leaveControlFile(ctx, c.ControlFile, ops.url(), writer); err != nil {
-			return err
-		}
-	}
 	ops.serve()
-	log.Info("control serves", "admin", ops.url())
+	select {
+	case <-writer.Leads():
+		if c.ControlFile != "" {
+			if err := leaveControlFile(ctx, c.ControlFile, ops.url(), writer); err != nil {
+				return err
+			}
+		}
+		log.Info("control serves", "admin", ops.url())
+	case <-ctx.Done():
+	}
 	<-ctx.Done()
 	ops.stopping.Store(true)
 	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
