@@ -109,5 +109,13 @@ func newLogger(w *os.File) *slog.Logger {
 	if term.IsTerminal(int(w.Fd())) {
 		return slog.New(slog.NewTextHandler(w, nil))
 	}
-	return slog.New(slog.NewJSONHandler(w, nil))
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: spellDuration}))
+}
+
+// spellDuration writes a duration as "1.5s", as the text form does: in JSON it would be a number that does not say of what.
+func spellDuration(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
