@@ -275,10 +275,10 @@ func TestControlTarget(t *testing.T) {
 }
 
 func TestProgressBarText(t *testing.T) {
-	bar := newProgressBar(nil, 1000)
-	got := bar.text(control.Progress{Lines: 5000, Bytes: 500}, 2*time.Second)
+	bar := newProgressBar(nil, 1000, "lines")
+	got := bar.text(500, 5000, 2*time.Second)
 	if want := "[===============               ]  50 %  5000 lines  2500 lines/s  2s left"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	bar.show(control.Progress{Lines: 1, Bytes: 1}, time.Now()) // nobody watches: nothing is written, nothing breaks
+	bar.show(1, 1, time.Now()) // nobody watches: nothing is written, nothing breaks
 }

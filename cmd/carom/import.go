@@ -47,10 +47,10 @@ func (c *importCommand) Run(ctx context.Context, terminal *console) error {
 	if err != nil {
 		return err
 	}
-	bar := newProgressBar(terminal.Err, info.Size())
+	bar := newProgressBar(terminal.Err, info.Size(), "lines")
 	rejects := rejectsFile{path: strings.TrimSuffix(c.File, ".csv") + ".rejects.csv"}
 	result, err := client.ImportFile(ctx, c.Kind, file, func(p control.Progress) error {
-		bar.show(p, time.Now())
+		bar.show(p.Bytes, p.Lines, time.Now())
 		return rejects.add(p.Rejected)
 	})
 	bar.clear()

@@ -17,6 +17,7 @@ type linksCommand struct {
 	List    linksListCommand    `cmd:"" help:"List links."`
 	Show    linksShowCommand    `cmd:"" help:"Show all there is to know of a link."`
 	Export  linksExportCommand  `cmd:"" help:"Write all links with their short URLs."`
+	Check   linksCheckCommand   `cmd:"" help:"Find destinations that no longer answer."`
 	QR      linksQRCommand      `cmd:"" name:"qr" help:"Draw QR codes of short links."`
 	Disable linksDisableCommand `cmd:"" help:"Stop a link, or all links of a campaign or of a creator."`
 	Enable  linksEnableCommand  `cmd:"" help:"Let them go on."`
