@@ -65,6 +65,9 @@ type linkImport struct {
 	now    time.Time
 	stored map[linkKey]linkRow
 	slugs  map[slugPlace]linkKey // holders of the slugs that the chunk names, its own rows included
+	// spent are the slugs of deleted links, by the creators they were printed for: who taps one must never be credited to
+	// another creator. The same creator may have it again, as when a link was deleted by mistake.
+	spent map[slugPlace]uint32
 }
 
 func (k *linkImport) name() string       { return "links" }
@@ -114,7 +117,9 @@ func (k *linkImport) columns() []column[linkRow] {
 }
 
 func (k *linkImport) slug(r *linkRow, cell string) (string, error) {
-	switch holder, taken := k.slugs[slugPlace{r.DomainID, cell}]; {
+	place := slugPlace{r.DomainID, cell}
+	creator, spent := k.spent[place]
+	switch holder, taken := k.slugs[place]; {
 	case cell == "":
 		return "", nil
 	case !redirect.ValidSlug([]byte(cell)):
@@ -123,7 +128,10 @@ func (k *linkImport) slug(r *linkRow, cell string) (string, error) {
 	case reservedSlug(cell):
 		return "", fmt.Errorf("is reserved")
 	case taken && holder != (linkKey{r.BrandID, r.Link}):
-		return "", fmt.Errorf("is taken on this host by link %q", holder.link)
+		return "", fmt.Errorf("%w on this host by link %q", ErrTaken, holder.link)
+	case !taken && spent && creator != r.InfluencerID:
+		return "", fmt.Errorf("%w for good: it was printed for creator %q, on a link that was deleted",
+			ErrTaken, k.cat.influencers.byID[creator].Influencer)
 	}
 	return cell, nil
 }
@@ -169,7 +177,7 @@ func parseRules(_ *linkRow, cell string) (string, error) {
 func (k *linkImport) prepare(ctx context.Context, c *Control, recs []record) error {
 	k.open(c)
 	k.now = c.cfg.Now().UTC()
-	k.stored, k.slugs = make(map[linkKey]linkRow, len(recs)), map[slugPlace]linkKey{}
+	k.stored, k.slugs, k.spent = make(map[linkKey]linkRow, len(recs)), map[slugPlace]linkKey{}, map[slugPlace]uint32{}
 	named, err := ext.NewTable("named", ext.Column("brand", "UInt32"), ext.Column("link", "String"),
 		ext.Column("domain", "UInt32"), ext.Column("slug", "String"))
 	if err != nil {
@@ -185,13 +193,17 @@ func (k *linkImport) prepare(ctx context.Context, c *Control, recs []record) err
 		}
 	}
 	// A link's key and brand never change, so any of its rows finds its id; FINAL then reads only those ids.
-	rows, err := selectRows[linkRow](withTable(ctx, named), c.store, "links", `NOT deleted AND link_id IN (
+	rows, err := selectRows[linkRow](withTable(ctx, named), c.store, "links", `link_id IN (
 		SELECT link_id FROM links WHERE (brand_id, link) IN (SELECT brand, link FROM named)
 		OR slug != '' AND (domain_id, slug) IN (SELECT domain, slug FROM named WHERE slug != ''))`)
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
+		if row.Deleted {
+			k.spent[slugPlace{row.DomainID, row.Slug}] = row.InfluencerID
+			continue
+		}
 		key := linkKey{row.BrandID, row.Link}
 		k.stored[key] = row
 		if row.Slug != "" {

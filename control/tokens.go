@@ -55,7 +55,11 @@ func (c *catalog) token(row tokenRow) Token {
 		ID: row.TokenID, Name: row.Name, Role: Role(row.Role), Brands: []string{}, Created: row.Created, Revoked: row.Revoked,
 	}
 	for _, id := range row.Brands {
-		if brand := c.brands.byID[id]; brand != nil {
+		switch brand := c.brands.byID[id]; {
+		case brand == nil:
+		case brand.Deleted:
+			t.Brands = append(t.Brands, brand.Brand+" (deleted)") // no brand's key, though one may be called the same again
+		default:
 			t.Brands = append(t.Brands, brand.Brand)
 		}
 	}
