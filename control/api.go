@@ -42,6 +42,7 @@ func (c *Control) API(mux *http.ServeMux) huma.API {
 	c.registerLinks(api)
 	c.registerKeys(api)
 	c.registerTokens(api)
+	c.registerAudit(api)
 	c.registerBackup(api)
 	return api
 }

@@ -469,7 +469,7 @@ func TestOpenAPIDescribesEveryOperation(t *testing.T) {
 	}
 	slices.Sort(paths)
 	want := []string{
-		"/backup", "/brands", "/brands/{brand}", "/campaigns", "/campaigns/{campaign}", "/campaigns/{campaign}/qr.zip", "/destinations",
+		"/audit", "/backup", "/brands", "/brands/{brand}", "/campaigns", "/campaigns/{campaign}", "/campaigns/{campaign}/qr.zip", "/destinations",
 		"/disable", "/domains", "/domains/{domain}", "/enable", "/import/{kind}", "/influencers", "/influencers/{influencer}", "/keys", "/keys/retire", "/keys/rotate",
 		"/links", "/links/bulk", "/links/export", "/links/{link}", "/links/{link}/qr", "/tokens", "/tokens/{token}",
 	}

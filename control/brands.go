@@ -39,6 +39,8 @@ type brandImport struct {
 func (k *brandImport) name() string       { return "brands" }
 func (k *brandImport) identity() []string { return []string{"brand"} }
 
+func (k *brandImport) owner(r *brandRow) (uint32, string) { return r.BrandID, r.Brand }
+
 func (k *brandImport) columns() []column[brandRow] {
 	return []column[brandRow]{
 		key[brandRow]("brand").says(aboutKeys).shown(func(b *brandRow) string { return b.Brand }),

@@ -56,6 +56,8 @@ type Control struct {
 	mu          sync.Mutex // held for the whole of a change, from looking up what is stored to storing the new
 	versions    versions
 	numbers     allNumbers
+	deeds       uint64 // rows of the audit
+	accounted   uint64 // version that the audit knows
 	unconfirmed *write // a write that ClickHouse has not confirmed: it ends before any other begins
 
 	backups sync.Mutex // held while a backup is written
@@ -125,6 +127,10 @@ func (c *Control) load(ctx context.Context) (err error) {
 	if c.numbers, err = loadNumbers(ctx, c.store); err != nil {
 		return err
 	}
+	c.accounted = c.versions.last
+	if c.deeds, err = c.store.max(ctx, "audit", "id"); err != nil {
+		return err
+	}
 	cat, err := loadCatalog(ctx, c.store)
 	if err != nil {
 		return err
@@ -153,8 +159,9 @@ func (c *Control) stamp() stamp {
 	return stamp{Version: c.versions.next(), Updated: c.cfg.Now().UTC().Truncate(time.Millisecond)} // as it is stored
 }
 
-// commit stores w. The caller holds mu.
-func (c *Control) commit(ctx context.Context, w write) error {
+// commit stores w, which does deeds, at least one. The caller holds mu.
+func (c *Control) commit(ctx context.Context, w write, deeds ...deed) error {
+	w = c.audited(ctx, w, deeds)
 	c.unconfirmed = &w
 	return c.settle(ctx)
 }

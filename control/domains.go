@@ -37,6 +37,8 @@ type domainImport struct {
 func (k *domainImport) name() string       { return "domains" }
 func (k *domainImport) identity() []string { return []string{"host"} }
 
+func (k *domainImport) owner(r *domainRow) (uint32, string) { return r.BrandID, r.Host }
+
 func (k *domainImport) columns() []column[domainRow] {
 	return []column[domainRow]{
 		key[domainRow]("host").says("what short URLs begin with, such as go.brand.example; no port").shown(func(d *domainRow) string { return d.Host }),

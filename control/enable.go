@@ -42,7 +42,7 @@ func (c *Control) enableLink(ctx context.Context, scope Scope, target Target, en
 	}
 	row.Enabled = enabled
 	rows := stampRows([]linkRow{*row}, c.stamp())
-	return 1, c.commit(ctx, write{inserts: []insert{insertRows("links", "", rows)}})
+	return 1, c.commit(ctx, write{inserts: []insert{insertRows("links", "", rows)}}, switched("links", row.Link, row.BrandID, enabled))
 }
 
 func (c *Control) enableCampaign(ctx context.Context, scope Scope, target Target, enabled bool) (int, error) {
@@ -61,7 +61,7 @@ func (c *Control) enableCampaign(ctx context.Context, scope Scope, target Target
 	return touched, c.commit(ctx, write{
 		inserts: []insert{insertRows("campaigns", "", rows)},
 		learn:   func(next *catalog) { next.campaigns = next.campaigns.with(rows) },
-	})
+	}, switched("campaigns", row.Campaign, row.BrandID, enabled))
 }
 
 func (c *Control) enableInfluencer(ctx context.Context, scope Scope, key string, enabled bool) (int, error) {
@@ -82,7 +82,16 @@ func (c *Control) enableInfluencer(ctx context.Context, scope Scope, key string,
 	return touched, c.commit(ctx, write{
 		inserts: []insert{insertRows("influencers", "", rows)},
 		learn:   func(next *catalog) { next.influencers = next.influencers.with(rows) },
-	})
+	}, switched("influencers", row.Influencer, 0, enabled))
+}
+
+// switched is the deed of SetEnabled.
+func switched(object, key string, brand uint32, enabled bool) deed {
+	action := "disable"
+	if enabled {
+		action = "enable"
+	}
+	return deed{action: action, object: object, key: key, brand: brand, rows: 1}
 }
 
 // countLinks counts the links that have id in column.

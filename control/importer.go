@@ -15,6 +15,8 @@ type kind[R any] interface {
 	identity() []string
 	// columns are listed so that a cell may depend on those before it.
 	columns() []column[R]
+	// owner is the brand that a numbered row belongs to, 0 for none, and the key by which people know it.
+	owner(row *R) (brand uint32, key string)
 	// prepare fetches what the lines of one chunk refer to.
 	prepare(ctx context.Context, c *Control, recs []record) error
 	// find returns the row that a line means and what is unique to it (empty where repeating it is no mistake): the stored row,
@@ -42,6 +44,7 @@ type importer[R any] struct {
 	columns []column[R]
 	seen    map[string]int                  // accepted line by what is unique to its row
 	place   func(line int) string           // how people find a line
+	before  R                               // the row that was updated last, as it was
 	admit   func(row *R, stored bool) error // refuses rows that the caller does not mean; nil admits all
 }
 
@@ -140,7 +143,7 @@ func (m *importer[R]) store(ctx context.Context, rows []R, fresh int) error {
 	if err != nil {
 		return err
 	}
-	return m.control.commit(ctx, w)
+	return m.control.commit(ctx, w, m.deeds(rows, fresh)...)
 }
 
 // row reads one line: the row it means, with its cells set, and what that changes. The error is a *cellError, or that of admit.
@@ -172,6 +175,7 @@ func (m *importer[R]) row(rec record) (row R, change change, err error) {
 	if !stored {
 		change = created
 	}
+	before := row
 	for _, col := range m.columns {
 		given := rec.header.has(col.name)
 		switch {
@@ -190,6 +194,9 @@ func (m *importer[R]) row(rec record) (row R, change change, err error) {
 	}
 	if err := m.kind.check(&row, change); err != nil {
 		return row, unchanged, err
+	}
+	if change == updated {
+		m.before = before
 	}
 	m.seen[id] = rec.line
 	return row, change, nil

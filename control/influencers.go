@@ -60,6 +60,8 @@ type followerKey struct {
 func (k *influencerImport) name() string       { return "influencers" }
 func (k *influencerImport) identity() []string { return []string{"influencer"} }
 
+func (k *influencerImport) owner(r *creator) (uint32, string) { return 0, r.Influencer }
+
 func (k *influencerImport) columns() []column[creator] {
 	return []column[creator]{
 		key[creator]("influencer").says(aboutKeys).shown(func(r *creator) string { return r.Influencer }),

@@ -73,6 +73,8 @@ type linkImport struct {
 func (k *linkImport) name() string       { return "links" }
 func (k *linkImport) identity() []string { return []string{"link", "domain"} }
 
+func (k *linkImport) owner(r *linkRow) (uint32, string) { return r.BrandID, r.Link }
+
 func (k *linkImport) columns() []column[linkRow] {
 	policy := func(r *linkRow) redirect.DestinationPolicy { return k.cat.policy(r.BrandID) }
 	anywhere := func(*linkRow) redirect.DestinationPolicy { return redirect.DestinationPolicy{} }

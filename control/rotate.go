@@ -118,7 +118,11 @@ func (c *Control) addKey(ctx context.Context, scope Scope, brand string, kind re
 			rows = append(rows, row)
 		}
 	}
-	if err := c.storeKeys(ctx, rows...); err != nil {
+	action := "rotate"
+	if others == KeyActive {
+		action = "new"
+	}
+	if err := c.storeKeys(ctx, action, rows...); err != nil {
 		return Key{}, "", err
 	}
 	shown := ""
@@ -169,7 +173,7 @@ func (c *Control) RetireKey(ctx context.Context, scope Scope, brand string, kind
 	}
 	stamp := c.stamp()
 	row.State, row.Sealed, row.Version, row.Updated = string(KeyRetired), "", stamp.Version, stamp.Updated
-	if err := c.storeKeys(ctx, row); err != nil {
+	if err := c.storeKeys(ctx, "retire", row); err != nil {
 		return Key{}, err
 	}
 	return c.catalog.Load().key(row), nil

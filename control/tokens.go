@@ -68,7 +68,7 @@ func (c *catalog) token(row tokenRow) Token {
 
 // scope is what a token may do and see.
 func (c *catalog) scope(row tokenRow) Scope {
-	return Scope{Role: Role(row.Role), All: len(row.Brands) == 0, Brands: c.token(row).Brands}
+	return Scope{Role: Role(row.Role), All: len(row.Brands) == 0, Brands: c.token(row).Brands, Token: row.TokenID}
 }
 
 // covers reports whether s may hand out or take back a token for brands, no brand meaning all.
@@ -105,7 +105,7 @@ func (c *Control) NewToken(ctx context.Context, scope Scope, name string, role R
 	}
 	secret := tokenPrefix + row.TokenID + "_" + base64.RawURLEncoding.EncodeToString(randomBytes(tokenBytes))
 	row.Hash = hashToken(secret)
-	if err := c.storeToken(ctx, row); err != nil {
+	if err := c.storeToken(ctx, "new", row); err != nil {
 		return Token{}, "", err
 	}
 	return cat.token(row), secret, nil
@@ -139,16 +139,24 @@ func (c *Control) RevokeToken(ctx context.Context, scope Scope, id string) error
 		return nil
 	}
 	row.Revoked, row.Version = true, c.versions.next()
-	return c.storeToken(ctx, row)
+	return c.storeToken(ctx, "revoke", row)
 }
 
-// storeToken writes a token row. The caller holds mu.
-func (c *Control) storeToken(ctx context.Context, row tokenRow) error {
+// storeToken writes a token row, which is what action did. The caller holds mu.
+func (c *Control) storeToken(ctx context.Context, action string, row tokenRow) error {
+	brands := row.Brands
+	if len(brands) == 0 {
+		brands = []uint32{0}
+	}
+	deeds := make([]deed, len(brands))
+	for i, brand := range brands {
+		deeds[i] = deed{action: action, object: "tokens", key: row.TokenID, brand: brand, rows: 1}
+	}
 	rows := []tokenRow{row}
 	return c.commit(ctx, write{
 		inserts: []insert{insertRows("tokens", "", rows)},
 		learn:   func(next *catalog) { next.learnTokens(rows) },
-	})
+	}, deeds...)
 }
 
 func hashToken(token string) string {

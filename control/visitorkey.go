@@ -48,7 +48,7 @@ func (c *Control) turnVisitorKey(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := c.storeKeys(ctx, c.sealKey(keyPlace{0, redirect.KeyVisitor, today}, key, stamp)); err != nil {
+		if err := c.storeKeys(ctx, "rotate", c.sealKey(keyPlace{0, redirect.KeyVisitor, today}, key, stamp)); err != nil {
 			return err
 		}
 	}
