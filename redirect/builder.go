@@ -30,6 +30,9 @@ type Builder struct {
 	orphans                 map[uint64]bool      // hashes of coupons whose newest link went away
 	stale                   Stale
 	scratch                 []byte
+	hashed                  []byte            // scratch of hashes
+	sums                    []tableSum        // of links, by part, deleted ones too
+	creatorVersions         map[uint32]uint64 // of the creators that were given; a snapshot has none
 
 	table  Table  // what the last Table returned, or will
 	rehost bool   // domains, brands or keys changed
@@ -58,7 +61,7 @@ func NewBuilder() *Builder {
 	_, _ = rand.Read(key)
 	b := &Builder{
 		brands: map[uint32]*Brand{}, domains: map[uint32]DomainRow{}, campaigns: map[uint32]Campaign{}, keys: map[keyPlace]KeyRow{},
-		groupOf: map[groupKey]uint32{}, recompile: map[groupParent]bool{}, orphans: map[uint64]bool{}, nobody: nobody,
+		groupOf: map[groupKey]uint32{}, recompile: map[groupParent]bool{}, orphans: map[uint64]bool{}, creatorVersions: map[uint32]uint64{}, nobody: nobody,
 		table: Table{
 			domains: map[string]*Domain{},
 			key:     indexKey{binary.LittleEndian.Uint64(key), binary.LittleEndian.Uint64(key[8:])},
@@ -91,6 +94,7 @@ func (b *Builder) SetKey(v KeyRow) {
 
 // SetInfluencer adds, changes or deletes a creator.
 func (b *Builder) SetInfluencer(v Influencer) {
+	set(b.creatorVersions, v.ID, v.Version, v.Deleted)
 	var c creator
 	if !v.Deleted {
 		c = appendCreator(b.scratch[:0], v.Tier, v.Enabled, url.QueryEscape(v.Platform), url.QueryEscape(v.Key))
@@ -146,6 +150,7 @@ func (b *Builder) SetLink(v LinkRow) error {
 	if err != nil {
 		l = appendGone(b.scratch[:0], number, v.Influencer, v.Coupon)
 	}
+	l = b.withSum(&v, l)
 	b.scratch = l
 	b.replace(v.ID, l)
 	if err == nil && !v.Deleted {
@@ -187,7 +192,7 @@ func (b *Builder) encode(v LinkRow, number uint32) (link, error) {
 		x.key = []byte(url.QueryEscape(v.Key)) // the campaign may come yet
 	}
 	if len(v.Slug) > maxSlug || len(x.key) > maxText || len(v.Coupon) > maxText ||
-		len(x.head)+len(x.tail)+len(x.fallback) > pages.MaxItem-linkFixed-4*maxText {
+		len(x.head)+len(x.tail)+len(x.fallback) > pages.MaxItem-linkFixed-4*maxText-linkSum {
 		return nil, fmt.Errorf("%w: its location does not fit a record", ErrDestination)
 	}
 	return appendLink(b.scratch[:0], number, v.Influencer, unixOrZero(v.Starts), unixOrZero(v.Expires), v.Enabled, x), nil
@@ -241,9 +246,13 @@ func (b *Builder) replace(number uint32, l link) {
 	if bytes.Equal(old, l) {
 		return
 	}
+	sum := b.part(number >> partBits)
 	if len(old) == 0 {
 		b.table.known++
+	} else {
+		sum.remove(b.linkHash(number, old))
 	}
+	sum.add(b.linkHash(number, l))
 	var oldSlug, oldCoupon uint64
 	var hadSlug, hadCoupon, sameSlug, sameCoupon bool
 	if len(old) > 0 {

@@ -12,5 +12,5 @@
 //	answer.go       302
 //
 // After that the click is ingest's. A conversion takes postback.go instead. source.go keeps the table fresh from
-// ClickHouse; when that is away, the last table stays, and a node that starts goes on from its snapshot (SNAPSHOT.md).
+// ClickHouse and proof.go shows that it is complete; when that is away, the last table stays, and a node that starts goes on from its snapshot (SNAPSHOT.md).
 package redirect

@@ -47,16 +47,17 @@ type description struct {
 
 // A sealedKey is a key as the keys table has it.
 type sealedKey struct {
-	Brand  uint32  `json:"brand"`
-	Kind   KeyKind `json:"kind"`
-	ID     string  `json:"id"`
-	Active bool    `json:"active"`
-	Sealed []byte  `json:"sealed"`
+	Brand   uint32  `json:"brand"`
+	Kind    KeyKind `json:"kind"`
+	ID      string  `json:"id"`
+	Active  bool    `json:"active"`
+	Sealed  []byte  `json:"sealed"`
+	Version uint64  `json:"version"`
 }
 
 const (
 	snapshotHeader  = 48
-	snapshotVersion = 1
+	snapshotVersion = 2 // the first had no versions of objects and no sums in links; it is read all the same
 	blockHeader     = 16
 )
 
@@ -75,6 +76,7 @@ var errSnapshot = errors.New("snapshot is damaged")
 
 // A snapshotHead is the beginning of a snapshot file.
 type snapshotHead struct {
+	version     uint32
 	taken       time.Time
 	known       uint64 // links, those that are gone included: the number never falls
 	description uint64 // bytes
@@ -84,7 +86,7 @@ type snapshotHead struct {
 func (h snapshotHead) bytes() []byte {
 	le := binary.LittleEndian
 	b := append([]byte(nil), snapshotMagic[:]...)
-	b = le.AppendUint32(b, snapshotVersion)
+	b = le.AppendUint32(b, h.version)
 	b = le.AppendUint32(b, uint32(h.description))
 	b = le.AppendUint64(b, uint64(h.taken.UnixMilli()))
 	b = le.AppendUint64(b, h.known)
@@ -101,10 +103,10 @@ func readSnapshotHead(r io.Reader) (h snapshotHead, err error) {
 	if [8]byte(b) != snapshotMagic || le.Uint64(b[40:]) != xxhash.Sum64(b[:40]) {
 		return h, fmt.Errorf("%w: its first bytes are not a snapshot's", errSnapshot)
 	}
-	if v := le.Uint32(b[8:]); v != snapshotVersion {
-		return h, fmt.Errorf("%w: version %d, this program reads %d", errSnapshot, v, snapshotVersion)
+	if v := le.Uint32(b[8:]); v == 0 || v > snapshotVersion {
+		return h, fmt.Errorf("%w: version %d, this program reads 1 to %d", errSnapshot, v, snapshotVersion)
 	}
-	return snapshotHead{time.UnixMilli(int64(le.Uint64(b[16:]))), le.Uint64(b[24:]), uint64(le.Uint32(b[12:])), le.Uint64(b[32:])}, nil
+	return snapshotHead{le.Uint32(b[8:]), time.UnixMilli(int64(le.Uint64(b[16:]))), le.Uint64(b[24:]), uint64(le.Uint32(b[12:])), le.Uint64(b[32:])}, nil
 }
 
 // write writes a snapshot whose keys are sealed with sealer. now is the moment for whose day the visitor key is kept.
@@ -113,7 +115,7 @@ func (s *snapshot) write(w io.Writer, sealer *Sealer, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	head := snapshotHead{s.taken, uint64(s.table.known), uint64(len(text)), xxhash.Sum64(text)}
+	head := snapshotHead{snapshotVersion, s.taken, uint64(s.table.known), uint64(len(text)), xxhash.Sum64(text)}
 	if _, err := w.Write(append(head.bytes(), text...)); err != nil {
 		return err
 	}
@@ -158,7 +160,7 @@ func (s *snapshot) describe(sealer *Sealer, now time.Time) description {
 		d.Campaigns = append(d.Campaigns, s.campaigns[id])
 	}
 	seal := func(k KeyRow) {
-		d.Keys = append(d.Keys, sealedKey{k.Brand, k.Kind, k.ID, k.Active, sealer.Seal(k.Kind, k.Brand, k.ID, k.Secret)})
+		d.Keys = append(d.Keys, sealedKey{k.Brand, k.Kind, k.ID, k.Active, sealer.Seal(k.Kind, k.Brand, k.ID, k.Secret), k.Version})
 	}
 	for _, k := range s.keys {
 		if k.Kind != KeyVisitor {
@@ -198,6 +200,11 @@ func readSnapshot(r io.Reader, sealer *Sealer) (b *Builder, head snapshotHead, s
 	for _, campaign := range b.campaigns {
 		b.compileTemplate(campaign)
 	}
+	for _, p := range parents {
+		if p.table == "influencers" || head.version == 1 {
+			delete(seen, p.table) // whose versions are not in the snapshot: all of it is read again
+		}
+	}
 	return b, head, seen, nil
 }
 
@@ -230,7 +237,7 @@ func (b *Builder) readDescription(r io.Reader, head snapshotHead, sealer *Sealer
 		if err != nil {
 			return nil, err
 		}
-		b.keys[keyPlace{k.Brand, k.Kind, k.ID}] = KeyRow{Brand: k.Brand, Kind: k.Kind, ID: k.ID, Secret: secret, Active: k.Active}
+		b.keys[keyPlace{k.Brand, k.Kind, k.ID}] = KeyRow{Brand: k.Brand, Kind: k.Kind, ID: k.ID, Secret: secret, Active: k.Active, Version: k.Version}
 	}
 	b.rehost = true
 	if d.Seen == nil {
@@ -319,6 +326,7 @@ func (b *Builder) loadLink(number uint32, item []byte) error {
 		return fmt.Errorf("link %d is impossible", number)
 	}
 	b.table.known++
+	b.part(number >> partBits).add(b.linkHash(number, l))
 	if !l.gone() {
 		b.table.count++
 	}

@@ -9,13 +9,21 @@ func (l link) valid() bool {
 	if len(l) < linkGone {
 		return false
 	}
+	fixed := linkFixed
 	if l[0]&flagGone != 0 {
-		return len(l)-linkGone <= maxText
+		fixed = linkGone
 	}
-	if len(l) < linkFixed {
+	if l[0]&flagSum != 0 && len(l) < fixed+linkSum {
 		return false
 	}
-	rest := pieces{l[linkFixed:], true}
+	row := l.withoutSum()
+	if l[0]&flagGone != 0 {
+		return len(row)-linkGone <= maxText
+	}
+	if len(row) < linkFixed {
+		return false
+	}
+	rest := pieces{row[linkFixed:], true}
 	if l[0]&flagExpires != 0 {
 		rest.skip(4)
 	}
