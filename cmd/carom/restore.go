@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
+	"carom/control"
 	"carom/control/backup"
 	"carom/deploy/engine"
 	"carom/ingest/schema"
@@ -18,7 +21,8 @@ import (
 
 // restoreCommand puts reference data back where there is none.
 type restoreCommand struct {
-	File string `arg:"" type:"existingfile" placeholder:"FILE" help:"What carom backup has written."`
+	File     string `arg:"" optional:"" type:"existingfile" placeholder:"FILE" help:"What carom backup has written."`
+	Snapshot string `type:"existingfile" placeholder:"FILE" help:"In place of a backup: the snapshot of a node (table.snapshot), which knows all links but not all about them."`
 
 	Check   bool   `help:"Only check the file, and that the cluster secret opens its keys."`
 	Replace bool   `help:"Throw away the reference data that is there."`
@@ -37,38 +41,76 @@ func (restoreCommand) Help() string {
 
 // Run restores and says what is there now.
 func (c *restoreCommand) Run(ctx context.Context, log *slog.Logger, terminal *console) (err error) {
+	if (c.File == "") == (c.Snapshot == "") {
+		return fmt.Errorf("%w: name a backup or --snapshot FILE", errUsage)
+	}
 	sealer, err := c.sealer()
 	if err != nil {
 		return err
 	}
-	file, err := backup.Open(c.File)
+	status := newStatusLine(terminal.Err)
+	defer status.clear()
+	world, err := c.open(sealer, status)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	status := newStatusLine(terminal.Err)
-	defer status.clear()
-	status.write("checking " + c.File)
-	if err := file.Verify(sealer); err != nil {
-		return fmt.Errorf("check %s: %w; nothing was written", c.File, err)
-	}
+	defer world.close()
 	status.clear()
 	if c.Check {
-		return describe(terminal.Out, file)
+		return world.describe(terminal.Out)
 	}
 	dsn, stop, err := c.database(ctx, terminal, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	summary, err := c.into(ctx, dsn, file, status)
+	summary, err := c.into(ctx, dsn, world.source, status)
 	if err != nil {
 		return err
 	}
 	status.clear()
 	fmt.Fprintf(terminal.Out, "restored %d links and %d brands, as of %s; new links are numbered from %d\n",
-		summary.Rows["links"], summary.Rows["brands"], file.Created.Format("2006-01-02 15:04:05 MST"), summary.FirstLink)
+		summary.Rows["links"], summary.Rows["brands"], world.of.UTC().Format(time.RFC3339), summary.FirstLink)
+	if c.Snapshot != "" {
+		fmt.Fprintln(terminal.Out, "A snapshot does not know, so that it has to be imported or made again:")
+		for _, lost := range control.SalvageLosses() {
+			fmt.Fprintln(terminal.Out, "  "+lost)
+		}
+	}
 	return nil
+}
+
+// A lostWorld is what is to be restored, checked.
+type lostWorld struct {
+	source   backup.Source
+	of       time.Time // the moment it is of
+	describe func(io.Writer) error
+	close    func() error
+}
+
+// open reads a backup or a snapshot and checks all of it.
+func (c *restoreCommand) open(sealer *redirect.Sealer, status statusLine) (w lostWorld, err error) {
+	if c.Snapshot != "" {
+		status.write("reading " + c.Snapshot)
+		snapshot, err := redirect.ReadSalvage(c.Snapshot, sealer)
+		if err != nil {
+			return w, fmt.Errorf("%w; nothing was written", err)
+		}
+		describe := func(out io.Writer) error {
+			_, err := fmt.Fprintf(out, "snapshot of %s: %d links\n", snapshot.Taken.UTC().Format(time.RFC3339), snapshot.Known())
+			return err
+		}
+		return lostWorld{control.NewSalvage(snapshot, sealer), snapshot.Taken, describe, func() error { return nil }}, nil
+	}
+	file, err := backup.Open(c.File)
+	if err != nil {
+		return w, fmt.Errorf("%w; nothing was written", err)
+	}
+	status.write("checking " + c.File)
+	if err := file.Verify(sealer); err != nil {
+		return w, errors.Join(fmt.Errorf("check %s: %w; nothing was written", c.File, err), file.Close())
+	}
+	return lostWorld{file, file.Created, func(out io.Writer) error { return describe(out, file) }, file.Close}, nil
 }
 
 // into restores a source into the database that dsn names.
@@ -84,7 +126,7 @@ func (c *restoreCommand) into(ctx context.Context, dsn string, from backup.Sourc
 	config := backup.Default()
 	config.Conn, config.Replace, config.Spare = conn, c.Replace, c.Spare
 	config.Progress = func(p backup.Progress) { status.write(fmt.Sprintf("%s: %d of %d rows", p.Table, p.Rows, p.Of)) }
-	summary, err := backup.Restore(ctx, config, from)
+	summary, err := control.Restore(ctx, config, from)
 	if errors.Is(err, backup.ErrNotEmpty) {
 		err = fmt.Errorf("%w; with --replace it is thrown away", err)
 	}

@@ -33,8 +33,9 @@ func (r *restore) gather(ctx context.Context, t table, offset uint64) error {
 			if version == nil {
 				version = fieldOf(row.Type().Elem(), "version")
 			}
-			field := row.Elem().FieldByIndex(version)
-			field.SetUint(field.Uint() + offset)
+			if field := row.Elem().FieldByIndex(version); field.Uint() != 0 {
+				field.SetUint(field.Uint() + offset)
+			}
 		}
 		return in.add(ctx, row)
 	})

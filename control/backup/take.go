@@ -64,7 +64,7 @@ func (m *Moment) look(ctx context.Context) error {
 			versions = append(versions, fmt.Sprintf("SELECT version FROM %s.%s", quote(m.place), t.name))
 		}
 	}
-	return m.conn.QueryRow(ctx, "SELECT min(version), max(version) FROM ("+strings.Join(versions, " UNION ALL ")+")").
+	return m.conn.QueryRow(ctx, "SELECT minIf(version, version != 0), max(version) FROM ("+strings.Join(versions, " UNION ALL ")+")").
 		Scan(&m.about.Lowest, &m.about.Highest)
 }
 
