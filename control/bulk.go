@@ -62,7 +62,7 @@ func (s shelf[R, K]) registerBulk(api huma.API) {
 	registerBody(api, op, list, describeBulk(api, object), s.bulk)
 }
 
-func (s shelf[R, K]) bulk(ctx context.Context, in *createRequest) (*struct{ Body bulkAnswer }, error) {
+func (s shelf[R, K]) bulk(ctx context.Context, in *createRequest) (*struct{ Body any }, error) {
 	var list []json.RawMessage
 	if err := json.Unmarshal(in.RawBody, &list); err != nil {
 		return nil, s.control.problem(fmt.Errorf("%w: it must be a list of objects: %w", ErrJSON, err))
@@ -74,7 +74,7 @@ func (s shelf[R, K]) bulk(ctx context.Context, in *createRequest) (*struct{ Body
 	if err != nil {
 		return nil, s.control.problem(err)
 	}
-	return &struct{ Body bulkAnswer }{answer}, nil
+	return &struct{ Body any }{answer}, nil
 }
 
 // placeInBody is where an object of a bulk stands.

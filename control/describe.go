@@ -1,11 +1,13 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -38,6 +40,9 @@ func describeObject[R any](columns, told []column[R]) *huma.Schema {
 		field := col.describe()
 		field.Nullable = field.Type != "" && !col.required
 		field.WriteOnly = col.show == nil
+		if field.Nullable && field.Enum != nil {
+			field.Enum = append(field.Enum, nil)
+		}
 		s.Properties[col.name] = field
 		if col.required {
 			s.Required = append(s.Required, col.name)
@@ -79,9 +84,17 @@ func answers(status int, body *huma.Schema) map[string]*huma.Response {
 	}}
 }
 
+const (
+	// maxObject is how long the body of a request about one object may be.
+	maxObject = 1 << 20
+	// objectReadTimeout bounds how long a client may take to send it.
+	objectReadTimeout = 10 * time.Second
+)
+
 // registerBody registers an operation that reads its JSON body itself: what is wrong with a field is for the columns to say.
 func registerBody[I, O any](api huma.API, op huma.Operation, body, answer *huma.Schema, serve func(context.Context, *I) (*O, error)) {
 	op.SkipValidateBody = true
+	op.MaxBodyBytes, op.BodyReadTimeout = cmp.Or(op.MaxBodyBytes, maxObject), cmp.Or(op.BodyReadTimeout, objectReadTimeout)
 	op.RequestBody = &huma.RequestBody{Content: map[string]*huma.MediaType{}}
 	op.Responses = answers(max(op.DefaultStatus, http.StatusOK), answer)
 	op.Errors = slices.Clip(append(op.Errors, http.StatusUnprocessableEntity))

@@ -170,6 +170,7 @@ func TestRefusedFieldsAreNamed(t *testing.T) {
 		{"a required field is missing", "POST", "/brands", `{"brand":"a","name":"A"}`, 422, "body.currency", "is required"},
 		{"a key is missing", "POST", "/links", `{"domain":"go.acme.example"}`, 422, "body.link", "is required"},
 		{"a required field is cleared", "PATCH", "/brands/acme", `{"name":null}`, 422, "body.name", "is required"},
+		{"more than one object takes", "POST", "/brands", `{"brand":"` + strings.Repeat("a", 1<<20) + `"}`, 413, "", "too large"},
 		{"a number for a text", "PATCH", "/brands/acme", `{"name":5}`, 422, "body.name", "must be a string"},
 		{"a text for a number", "PATCH", "/brands/acme", `{"hold_days":"5"}`, 422, "body.hold_days", "must be a whole number"},
 		{"half a day", "PATCH", "/brands/acme", `{"hold_days":0.5}`, 422, "body.hold_days", "whole number from 0 to 365"},

@@ -60,7 +60,7 @@ type objectAnswer struct {
 	Status   int
 	ETag     string `header:"ETag" doc:"for If-Match and If-None-Match"`
 	Location string `header:"Location" doc:"address of an object that was created"`
-	Body     object
+	Body     any
 }
 
 func (s shelf[R, K]) desk(ctx context.Context) *desk[R] {
@@ -73,7 +73,11 @@ func (s shelf[R, K]) answer(d *desk[R], row *R, status int) (*objectAnswer, erro
 	if err != nil {
 		return nil, s.control.problem(err)
 	}
-	return &objectAnswer{Status: status, ETag: etag, Body: told}, nil
+	answer := &objectAnswer{Status: status, ETag: etag, Body: told}
+	if status == http.StatusCreated {
+		answer.Location = s.address(told)
+	}
+	return answer, nil
 }
 
 func (s shelf[R, K]) register(api huma.API) {
@@ -127,11 +131,7 @@ func (s shelf[R, K]) create(ctx context.Context, in *createRequest) (*objectAnsw
 	if err != nil {
 		return nil, s.control.problem(err)
 	}
-	answer, err := s.answer(d, &row, http.StatusCreated)
-	if err == nil {
-		answer.Location = s.address(answer.Body)
-	}
-	return answer, err
+	return s.answer(d, &row, http.StatusCreated)
 }
 
 // address is where an object is found.

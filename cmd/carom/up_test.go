@@ -66,22 +66,35 @@ func TestUp(t *testing.T) {
 			}
 		}
 	})
-	t.Run("a new link works within two seconds", func(t *testing.T) {
-		first.load("links", "link,campaign,influencer,domain,slug\nfresh,spring-boots,lena-walks,go.acme.localhost,fresh-one\n")
-		imported := time.Now()
-		const unknown = "https://www.acme.example/not-found"
+	// answers waits for a link to be known, or not.
+	answers := func(t *testing.T, link string, known bool) {
+		t.Helper()
+		began := time.Now()
 		for ; ; time.Sleep(10 * time.Millisecond) {
-			location := get(t, first.http, "http://go.acme.localhost/fresh-one").header.Get("Location")
-			took := time.Since(imported)
-			if id := clickIDText.FindStringSubmatch(location); id != nil {
+			location := get(t, first.http, link).header.Get("Location")
+			took := time.Since(began)
+			id := clickIDText.FindStringSubmatch(location)
+			if id != nil {
 				ids = append(ids, id[1])
+			} else if location != "https://www.acme.example/not-found" {
+				t.Fatalf("it answers %q", location)
+			}
+			if known == (id != nil) {
 				t.Logf("it took %v", took)
 				return
 			}
-			if location != unknown || took > 2*time.Second {
+			if took > 2*time.Second {
 				t.Fatalf("it still answers %q after %v", location, took)
 			}
 		}
+	}
+	t.Run("a new link works within two seconds", func(t *testing.T) {
+		first.load("links", "link,campaign,influencer,domain,slug\nfresh,spring-boots,lena-walks,go.acme.localhost,fresh-one\n")
+		answers(t, "http://go.acme.localhost/fresh-one", true)
+	})
+	t.Run("a deleted link is unknown within two seconds", func(t *testing.T) {
+		first.carom("links", "delete", "fresh")
+		answers(t, "http://go.acme.localhost/fresh-one", false)
 	})
 
 	// Ctrl-C a moment after clicks that cannot have been delivered yet.
@@ -98,8 +111,6 @@ func TestUp(t *testing.T) {
 		t.Errorf("%d clicks after the second start, %d of them sent, want %d", all, known, want)
 	}
 	fresh := second.shortURLs()
-	delete(fresh, "acme/fresh")
-	delete(fresh, "acme/fresh code")
 	if diff := cmp.Diff(paths(t, links), paths(t, fresh)); diff != "" {
 		t.Errorf("the second start prints other links (-first +second):\n%s", diff)
 	}
