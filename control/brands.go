@@ -34,6 +34,7 @@ const (
 type brandImport struct {
 	scope Scope
 	cat   *catalog
+	hosts map[uint32][]string // by brand: where its links lead, as far as prepare was asked
 }
 
 func (k *brandImport) name() string       { return "brands" }
@@ -55,7 +56,7 @@ func (k *brandImport) columns() []column[brandRow] {
 		flag("unsigned_pixel", false, func(b *brandRow) *bool { return &b.UnsignedPixel }).
 			says("whether conversions of browsers, which sign nothing, are taken; reports keep them apart"),
 		words("destination_hosts", redirect.CanonicalHost, func(b *brandRow) *[]string { return &b.DestinationHosts }).
-			says("the only hosts that a destination may name; any where empty"),
+			says("the only hosts that a destination may name; any where empty").warns(k.leftOut),
 		words("app_schemes", redirect.CheckAppScheme, func(b *brandRow) *[]string { return &b.AppSchemes }).
 			says("URL schemes of apps that a destination may have besides http and https"),
 	}
@@ -87,9 +88,9 @@ func parseZone(_ *brandRow, cell string) (string, error) {
 	return cell, nil
 }
 
-func (k *brandImport) prepare(_ context.Context, c *Control, _ []record) error {
+func (k *brandImport) prepare(ctx context.Context, c *Control, recs []record) error {
 	k.cat = c.catalog.Load()
-	return nil
+	return k.prepareHosts(ctx, c.store, recs)
 }
 
 func (k *brandImport) find(rec record) (brandRow, string, bool, error) {

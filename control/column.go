@@ -64,6 +64,12 @@ func (c column[R]) says(about string) column[R] {
 	return c
 }
 
+// warns is a column of which warn may say what is odd.
+func (c column[R]) warns(warn func(row *R) string) column[R] {
+	c.warn = warn
+	return c
+}
+
 // shown is a column whose text the API's answers hold.
 func (c column[R]) shown(text func(row *R) string) column[R] {
 	c.show = func(row *R) (any, error) { return text(row), nil }

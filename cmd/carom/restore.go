@@ -54,7 +54,7 @@ func (c *restoreCommand) Run(ctx context.Context, log *slog.Logger, terminal *co
 	if err != nil {
 		return err
 	}
-	defer world.close()
+	defer func() { err = errors.Join(err, world.close()) }()
 	status.clear()
 	if c.Check {
 		return world.describe(terminal.Out)
