@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"unicode/utf8"
 )
 
@@ -26,6 +27,12 @@ type kind[R any] interface {
 	check(row *R, change change) error
 	// write numbers the first rows, as many as are fresh, and freezes all under one stamp.
 	write(c *Control, rows []R, fresh int) (write, error)
+}
+
+// A reviewer is a kind whose records depend on each other. review refuses some that were accepted one by one, in outcomes, and
+// says which.
+type reviewer[R any] interface {
+	review(outcomes []outcome[R]) (refused []int)
 }
 
 // A change is what a line means for the table.
@@ -116,7 +123,12 @@ func (m *importer[R]) apply(ctx context.Context, recs []record) ([]outcome[R], e
 			return nil, err
 		default:
 			outcomes[i] = outcome[R]{row: row, change: change, warnings: m.warnings(rec, &row)}
-			changes[change] = append(changes[change], i)
+		}
+	}
+	m.review(recs, outcomes)
+	for i, o := range outcomes {
+		if o.refused == nil {
+			changes[o.change] = append(changes[o.change], i)
 		}
 	}
 	fresh := len(changes[created])
@@ -132,6 +144,21 @@ func (m *importer[R]) apply(ctx context.Context, recs []record) ([]outcome[R], e
 		outcomes[o].row = rows[i]
 	}
 	return outcomes, nil
+}
+
+// review lets a kind judge the records together. One that is refused now holds no key: a later one may mend it.
+func (m *importer[R]) review(recs []record, outcomes []outcome[R]) {
+	kind, together := m.kind.(reviewer[R])
+	if !together {
+		return
+	}
+	refused := map[int]bool{}
+	for _, i := range kind.review(outcomes) {
+		refused[recs[i].line] = true
+	}
+	if len(refused) > 0 {
+		maps.DeleteFunc(m.seen, func(_ string, line int) bool { return refused[line] })
+	}
 }
 
 // store writes rows, the first of which are fresh. The caller holds mu.

@@ -162,10 +162,7 @@ func (b *Builder) SetLink(v LinkRow) error {
 	return nil
 }
 
-const (
-	maxSlug = 64
-	maxText = 255 // escaped key, coupon, click parameter: what a byte of length can say
-)
+const maxText = 255 // escaped key, coupon, click parameter: what a byte of length can say
 
 // encode makes a link's record in b.scratch.
 func (b *Builder) encode(v LinkRow, number uint32) (link, error) {
@@ -191,7 +188,7 @@ func (b *Builder) encode(v LinkRow, number uint32) (link, error) {
 	} else {
 		x.key = []byte(url.QueryEscape(v.Key)) // the campaign may come yet
 	}
-	if len(v.Slug) > maxSlug || len(x.key) > maxText || len(v.Coupon) > maxText ||
+	if len(v.Slug) > MaxSlug || len(x.key) > maxText || len(v.Coupon) > maxText ||
 		len(x.head)+len(x.tail)+len(x.fallback) > pages.MaxItem-linkFixed-4*maxText-linkSum {
 		return nil, fmt.Errorf("%w: its location does not fit a record", ErrDestination)
 	}

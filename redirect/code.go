@@ -24,6 +24,8 @@ import (
 const (
 	// CodeLen is the length of a signed code in bytes.
 	CodeLen = 11
+	// MaxSlug is the length of the longest vanity slug in bytes.
+	MaxSlug = 64
 	// MaxLink is the highest link number: 30 bits.
 	MaxLink = 1<<30 - 1
 	// KeySlots is how many signing keys a brand can have at once: a 2-bit key id.
@@ -120,7 +122,7 @@ func looksLikeCode(s []byte) bool {
 
 // ValidSlug reports whether s can be a vanity slug: [a-z0-9][a-z0-9_-]{2,63} and not of a code's shape.
 func ValidSlug(s []byte) bool {
-	if len(s) < 3 || len(s) > 64 || looksLikeCode(s) {
+	if len(s) < 3 || len(s) > MaxSlug || looksLikeCode(s) {
 		return false
 	}
 	for i, c := range s {
