@@ -52,12 +52,11 @@ func describeBulk(api huma.API, object *huma.Schema) *huma.Schema {
 // registerBulk serves the creation and change of many objects at once.
 func (s shelf[R, K]) registerBulk(api huma.API) {
 	kind, object, most := s.open(Scope{}).name(), s.describe(api).whole, ChunkRows
-	op := s.operation("write", http.MethodPost, s.adds, "/"+kind+"/bulk")
-	op.OperationID, op.Summary = "write-"+kind, fmt.Sprintf("Create or update up to %d %s", most, kind)
+	op := operation("write-"+kind, http.MethodPost, "/"+kind+"/bulk", s.adds, fmt.Sprintf("Create or update up to %d %s", most, kind))
 	op.Description = "Each object is what a line of an import file is, and accepted or rejected on its own: one that is there already is " +
 		"changed, fields that are left out keep their values. Sending the same objects again changes nothing."
 	op.MaxBodyBytes, op.BodyReadTimeout = maxImportBody, importReadTimeout
-	op.Errors = append(op.Errors, http.StatusRequestEntityTooLarge)
+	op.Errors = append(op.Errors, http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable)
 	list := &huma.Schema{Type: huma.TypeArray, Items: object, MaxItems: &most}
 	registerBody(api, op, list, describeBulk(api, object), s.bulk)
 }

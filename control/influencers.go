@@ -183,13 +183,9 @@ func (k *influencerImport) find(rec record) (creator, string, bool, error) {
 
 func (k *influencerImport) check(_ *creator, change change) error {
 	if change == updated && !k.scope.All {
-		return refuseShared()
+		return refuse("influencer", "is shared by all brands: changing one needs a token for all brands").because(ErrForbidden)
 	}
 	return nil
-}
-
-func refuseShared() error {
-	return refuse("influencer", "is shared by all brands: changing one needs a token for all brands").because(ErrForbidden)
 }
 
 // write stores snapshots first: were they lost after the count had changed, no later import would bring them back.

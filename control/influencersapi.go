@@ -53,7 +53,7 @@ func (k *influencerImport) stamped(r *creator) (uint32, *stamp) { return r.Influ
 
 func (k *influencerImport) free(ctx context.Context, c *Control, r *creator) error {
 	if !k.scope.All {
-		return refuseShared()
+		return fmt.Errorf("influencer %q is shared by all brands: %w", r.Influencer, ErrForbidden)
 	}
 	return c.store.freeOfLinks(ctx, "influencer", r.Influencer, "influencer_id", r.InfluencerID)
 }

@@ -13,7 +13,7 @@ import (
 // ErrJSON is wrapped by the refusal of a body that is not JSON of the kind expected.
 var ErrJSON = errors.New("the body cannot be read")
 
-// Fields are those of a JSON object, by name, not yet read.
+// fields are those of a JSON object, by name, not yet read.
 type fields map[string]json.RawMessage
 
 // UnmarshalJSON refuses a field that stands there twice: one of the two would be dropped.

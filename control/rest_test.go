@@ -123,6 +123,7 @@ func TestObjectsOverTheAPI(t *testing.T) {
 		}
 		c.must(http.StatusOK, "PATCH", o.path, o.patch).has(t, o.patched)
 		c.must(http.StatusOK, "GET", o.path, "").has(t, o.patched)
+		c.keepsWhatItTells(o.path)
 		if list := c.must(http.StatusOK, "GET", o.list, ""); !strings.Contains(list.body, strings.TrimSuffix(c.must(http.StatusOK, "GET", o.path, "").body, "\n")) {
 			t.Errorf("%s is not in its list: %s", o.path, list.body)
 		}
@@ -146,6 +147,27 @@ func TestObjectsOverTheAPI(t *testing.T) {
 		if list := c.must(http.StatusOK, "GET", kind, ""); list.body != `{"`+kind[1:]+`":[],"next":""}`+"\n" {
 			t.Errorf("list of %s after the only one was deleted: %s", kind[1:], list.body)
 		}
+	}
+}
+
+// keepsWhatItTells sends an answer back, without the fields that are only told: nothing may change.
+func (c caller) keepsWhatItTells(path string) {
+	c.t.Helper()
+	told := c.must(http.StatusOK, "GET", path, "")
+	fields := told.fields(c.t)
+	for name, value := range fields {
+		body := string(must(json.Marshal(map[string]any{name: value})))
+		if got := c.do("PATCH", path, body); strings.Contains(got.body, "only told") {
+			delete(fields, name)
+		} else if got.status != http.StatusOK || got.body != told.body {
+			c.t.Errorf("PATCH %s %s, which it told: %d %s", path, body, got.status, got.body)
+		}
+	}
+	if _, told := fields["updated"]; told || len(fields) < 5 {
+		c.t.Errorf("%s: fields that can be set are %v", path, fields)
+	}
+	if again := c.must(http.StatusOK, "PATCH", path, string(must(json.Marshal(fields)))); again.header.Get("ETag") != told.header.Get("ETag") {
+		c.t.Errorf("PATCH %s with all that it told changed it to %s", path, again.body)
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -28,9 +26,16 @@ type ObjectPath struct {
 
 // Resolve reads the key from the path; huma calls it.
 func (p *ObjectPath) Resolve(ctx huma.Context) []error {
-	described := ctx.Operation().Parameters
-	p.key = ctx.Param(described[0].Name)
-	if p.Brand != "" && !slices.ContainsFunc(described, func(d *huma.Param) bool { return d.Name == "brand" && d.In == "query" }) {
+	branded := false
+	for _, parameter := range ctx.Operation().Parameters {
+		switch {
+		case parameter.In == "path":
+			p.key = ctx.Param(parameter.Name)
+		case parameter.In == "query" && parameter.Name == "brand":
+			branded = true
+		}
+	}
+	if p.Brand != "" && !branded {
 		return []error{&huma.ErrorDetail{Location: "query.brand", Message: "unknown query parameter"}}
 	}
 	return nil
@@ -82,35 +87,30 @@ func (s shelf[R, K]) answer(d *desk[R], row *R, status int) (*objectAnswer, erro
 
 func (s shelf[R, K]) register(api huma.API) {
 	object := s.describe(api)
-	kind := s.open(Scope{}).name()
 
-	op := s.operation("create", http.MethodPost, s.adds, "/"+kind)
-	op.DefaultStatus = http.StatusCreated
-	op.Errors = append(op.Errors, http.StatusConflict)
-	registerBody(api, op, object.whole, object.whole, s.create)
+	create := operation("create-"+s.one, http.MethodPost, "/"+s.open(Scope{}).name(), s.adds, "Create a "+s.one)
+	create.DefaultStatus = http.StatusCreated
+	create.Errors = append(create.Errors, http.StatusConflict, http.StatusServiceUnavailable)
+	registerBody(api, create, object.whole, object.whole, s.create)
 
-	get := s.operation("show", http.MethodGet, Analyst, "/"+kind+"/{"+s.one+"}")
+	get := s.operation("show", http.MethodGet, Analyst, "Show a "+s.one)
 	get.Responses = answers(http.StatusOK, object.whole)
 	get.Responses["304"] = &huma.Response{Description: http.StatusText(http.StatusNotModified)}
 	huma.Register(api, get, s.get)
 
-	patch := s.operation("change", http.MethodPatch, Editor, "/"+kind+"/{"+s.one+"}")
+	patch := s.operation("change", http.MethodPatch, Editor, "Change a "+s.one)
 	patch.Description = "A JSON merge patch: a field that is left out keeps its value, null or an empty string clears it."
-	patch.Errors = append(patch.Errors, http.StatusConflict, http.StatusPreconditionFailed)
+	patch.Errors = append(patch.Errors, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable)
 	registerBody(api, patch, object.patch, object.whole, s.change)
 
-	remove := s.operation("delete", http.MethodDelete, s.removes, "/"+kind+"/{"+s.one+"}")
-	remove.Errors = append(remove.Errors, http.StatusConflict, http.StatusPreconditionFailed)
+	remove := s.operation("delete", http.MethodDelete, s.removes, "Delete a "+s.one)
+	remove.Errors = append(remove.Errors, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable)
 	huma.Register(api, remove, s.remove)
 }
 
-// operation describes an operation, and the object it is about where the path names one.
-func (s shelf[R, K]) operation(does, method string, role Role, path string) huma.Operation {
-	op := operation(does+"-"+s.one, method, path, role, strings.ToUpper(does[:1])+does[1:]+" a "+s.one)
-	op.Errors = append(op.Errors, http.StatusServiceUnavailable)
-	if !strings.HasSuffix(path, "}") {
-		return op
-	}
+// operation describes an operation on one object, whose key is in the path.
+func (s shelf[R, K]) operation(does, method string, role Role, summary string) huma.Operation {
+	op := operation(does+"-"+s.one, method, "/"+s.open(Scope{}).name()+"/{"+s.one+"}", role, summary)
 	text := &huma.Schema{Type: huma.TypeString}
 	op.Parameters = []*huma.Param{{Name: s.one, In: "path", Required: true, Schema: text, Description: "key of the " + s.one}}
 	if s.branded {
