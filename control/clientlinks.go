@@ -22,6 +22,12 @@ func (c *Client) EachDestination(ctx context.Context, filter LinkFilter, do func
 	return eachLine(ctx, c, "/destinations", filter.query(), do)
 }
 
+// MintToken makes a self-contained link.
+func (c *Client) MintToken(ctx context.Context, request TokenLinkRequest) (TokenLink, error) {
+	var link TokenLink
+	return link, c.post(ctx, "/links/token", request, &link)
+}
+
 // eachLine reads an answer of JSON lines.
 func eachLine[T any](ctx context.Context, c *Client, path string, query url.Values, do func(T) error) error {
 	response, err := c.send(ctx, http.MethodGet, path, query, "", nil)

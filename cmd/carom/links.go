@@ -19,6 +19,7 @@ type linksCommand struct {
 	Export  linksExportCommand  `cmd:"" help:"Write all links with their short URLs."`
 	Check   linksCheckCommand   `cmd:"" help:"Find destinations that no longer answer."`
 	QR      linksQRCommand      `cmd:"" name:"qr" help:"Draw QR codes of short links."`
+	Token   linksTokenCommand   `cmd:"" help:"Mint a self-contained link, which edges answer before they have heard of it."`
 	Disable linksDisableCommand `cmd:"" help:"Stop a link, or all links of a campaign or of a creator."`
 	Enable  linksEnableCommand  `cmd:"" help:"Let them go on."`
 	Delete  linksDeleteCommand  `cmd:"" help:"Delete a link for good: its short URL is unknown from then on."`
