@@ -178,15 +178,20 @@ func (s *snapshot) describe(sealer *Sealer, now time.Time) description {
 	return d
 }
 
+// A keyOpener opens what a Sealer has sealed.
+type keyOpener interface {
+	Open(kind KeyKind, brand uint32, id string, sealed []byte) (secret []byte, err error)
+}
+
 // readSnapshot makes a builder of a snapshot. Everything in it is checked: no file, however it came about, makes a table that
 // cannot be read.
-func readSnapshot(r io.Reader, sealer *Sealer) (b *Builder, head snapshotHead, seen map[string]uint64, err error) {
+func readSnapshot(r io.Reader, keys keyOpener) (b *Builder, head snapshotHead, seen map[string]uint64, err error) {
 	head, err = readSnapshotHead(r)
 	if err != nil {
 		return nil, head, nil, err
 	}
 	b = NewBuilder()
-	if seen, err = b.readDescription(r, head, sealer); err != nil {
+	if seen, err = b.readDescription(r, head, keys); err != nil {
 		return nil, head, nil, err
 	}
 	slugs, err := b.readBlocks(r)
@@ -208,7 +213,7 @@ func readSnapshot(r io.Reader, sealer *Sealer) (b *Builder, head snapshotHead, s
 	return b, head, seen, nil
 }
 
-func (b *Builder) readDescription(r io.Reader, head snapshotHead, sealer *Sealer) (seen map[string]uint64, err error) {
+func (b *Builder) readDescription(r io.Reader, head snapshotHead, keys keyOpener) (seen map[string]uint64, err error) {
 	text, err := io.ReadAll(io.LimitReader(r, int64(head.description)))
 	if err != nil {
 		return nil, err
@@ -233,7 +238,7 @@ func (b *Builder) readDescription(r io.Reader, head snapshotHead, sealer *Sealer
 		b.campaigns[v.ID] = v
 	}
 	for _, k := range d.Keys {
-		secret, err := sealer.Open(k.Kind, k.Brand, k.ID, k.Sealed)
+		secret, err := keys.Open(k.Kind, k.Brand, k.ID, k.Sealed)
 		if err != nil {
 			return nil, err
 		}

@@ -32,6 +32,7 @@ type commands struct {
 	Restore    restoreCommand    `cmd:"" help:"Put a backup back, into an empty world."`
 	Control    controlCommand    `cmd:"" help:"Run the control process: API, imports, reports."`
 	Spool      spoolCommand      `cmd:"" help:"Look into, check or deliver the spool of a node that does not run."`
+	Resolve    resolveCommand    `cmd:"" help:"Tell what an edge would answer to a URL and why, offline."`
 	Schema     schemaCommand     `cmd:"" help:"Apply, list or print the ClickHouse schema."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
