@@ -33,7 +33,7 @@ func (c *Control) API(mux *http.ServeMux) huma.API {
 	config.Security = []map[string][]string{{"bearer": {}}}
 	config.RejectUnknownQueryParameters = true // a misspelt filter must not show everything
 	api := humago.NewWithPrefix(mux, apiPrefix, config)
-	api.UseMiddleware(c.onlyLeader(api), c.authorizeOperation(api), c.wholeQuery(api))
+	api.UseMiddleware(c.onlyLeader(api), c.authorizeOperation(api), c.limitRate(api), c.wholeQuery(api), c.answerOnce(api))
 	c.registerImport(api)
 	c.registerBrands(api)
 	c.registerDomains(api)
@@ -84,12 +84,26 @@ func (c *Control) authorizeOperation(api huma.API) func(huma.Context, func(huma.
 // operation describes one operation of the API.
 func operation(id, method, path string, role Role, summary string) huma.Operation {
 	return huma.Operation{
+		Parameters:  headersOf(method),
 		OperationID: id, Method: method, Path: path, Summary: summary,
 		Metadata: map[string]any{RoleKey: role},
 		Errors: []int{
 			http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests,
 		},
 	}
+}
+
+// headersOf describes what every operation with a method reads of a request's headers.
+func headersOf(method string) []*huma.Param {
+	if method == http.MethodGet {
+		return nil
+	}
+	longest := maxIdempotencyKey
+	return []*huma.Param{{
+		Name: idempotencyKey, In: "header", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: &longest},
+		Description: "A key of the client's own. The same request with the same key is carried out once, within a day; it is answered the " +
+			"same again, or 409 where the answer held a secret. Another request with the key gets 422.",
+	}}
 }
 
 type importRequest struct {

@@ -24,6 +24,8 @@ type Config struct {
 	Address       string           // where others find the API of this process, such as http://10.0.0.5:9090
 	TakeOver      bool             // become the writer at the start, whoever is; otherwise wait while another one is
 	Lease         time.Duration    // how long a standby waits for a sign of the writer before it takes over
+	Rate          float64          // requests a second that a token may send to the API for long, above 0
+	Burst         int              // requests that it may send at once, at least 1
 	Log           *slog.Logger     // never given a secret
 	Now           func() time.Time // the clock; tests set it
 }
@@ -33,6 +35,8 @@ func DefaultConfig() Config {
 	return Config{
 		PublicURL: "https://{host}", // short domains are served over TLS on the default port
 		Lease:     lease.Default().Lasts,
+		Rate:      100, // an import sends a few, each of 10 000 lines
+		Burst:     500,
 		Log:       slog.Default(),
 		Now:       time.Now,
 	}
@@ -45,6 +49,8 @@ type Control struct {
 	store  store
 	sealer *redirect.Sealer
 	logins *loginLimit
+	rates  *rateLimit
+	once   *pending
 	lease  *lease.Lease
 
 	leads atomic.Bool   // this process writes, as far as it knows; takeOver and live write, anyone reads
@@ -79,7 +85,8 @@ func New(cfg Config) (*Control, error) {
 	held := lease.Default()
 	held.Conn, held.Address, held.Lasts = cfg.Conn, cfg.Address, cfg.Lease
 	c := &Control{
-		cfg: cfg, sealer: sealer, logins: newLoginLimit(cfg.Now), lease: lease.New(held), led: make(chan struct{}),
+		cfg: cfg, sealer: sealer, lease: lease.New(held), led: make(chan struct{}),
+		logins: newLoginLimit(cfg.Now), rates: newRateLimit(cfg.Rate, cfg.Burst, cfg.Now), once: newPending(),
 	}
 	c.store = store{cfg.Conn, c.lease.Check}
 	return c, nil

@@ -1,20 +1,29 @@
 package control
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 )
 
+// errUnsure is what callers are told while ClickHouse is away for longer than the lease lasts.
+var errUnsure = errors.New("ClickHouse does not answer, so it is not known whether this process still is the one that writes")
+
 // onlyLeader answers 503 unless this process writes: a standby may not know of the newest objects and tokens.
 func (c *Control) onlyLeader(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		if err := c.mayAnswer(ctx.Context()); err != nil {
-			c.unavailable(api, ctx, err)
+		err := c.mayAnswer(ctx.Context())
+		if err == nil {
+			next(ctx)
 			return
 		}
-		next(ctx)
+		if !errors.Is(err, ErrStandby) {
+			c.cfg.Log.Warn("API", "err", err)
+			err = errUnsure
+		}
+		c.unavailable(api, ctx, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -25,6 +26,9 @@ type controlCommand struct {
 	PublicURL     string `default:"https://{host}" env:"CAROM_PUBLIC_URL" help:"How short links are written."`
 	ControlFile   string `type:"path" placeholder:"FILE" env:"CAROM_CONTROL_FILE" help:"Leave the address and an administrator's token here, readable by the owner only: the way to the first token."`
 
+	Rate  float64 `default:"100" env:"CAROM_RATE" help:"Requests a second that one token may send to the API for long (${default})."`
+	Burst int     `default:"500" env:"CAROM_BURST" help:"Requests that it may send at once (${default})."`
+
 	Advertise string `placeholder:"URL" env:"CAROM_ADVERTISE" help:"Where other machines find this process's API, for a standby to tell; without it, the admin address."`
 	TakeOver  bool   `env:"CAROM_TAKE_OVER" help:"Become the one that writes at once, whoever is; that one is a standby then. Without it this process waits while another one writes."`
 
@@ -35,6 +39,9 @@ type controlCommand struct {
 func (c *controlCommand) Run(ctx context.Context, command *kong.Context, log *slog.Logger, terminal *console) (err error) {
 	if c.PrintConfig {
 		return printConfig(terminal.Out, command)
+	}
+	if c.Rate <= 0 || c.Burst < 1 {
+		return fmt.Errorf("%w: --rate %g --burst %d: both must be above 0", errUsage, c.Rate, c.Burst)
 	}
 	secret, err := readSecret(c.ClusterSecret)
 	if err != nil {
@@ -59,6 +66,7 @@ func (c *controlCommand) Run(ctx context.Context, command *kong.Context, log *sl
 	config.Conn, config.ClusterSecret, config.PublicURL, config.Log = conn, secret, c.PublicURL, log
 	config.Version = version()
 	config.Address, config.TakeOver = cmp.Or(c.Advertise, ops.url()), c.TakeOver
+	config.Rate, config.Burst = c.Rate, c.Burst
 	writer, err := control.New(config)
 	if err != nil {
 		return err

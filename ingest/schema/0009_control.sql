@@ -44,8 +44,8 @@ CREATE TABLE IF NOT EXISTS kept_answers
 (
     token_id String,
     key      String,
-    request  String COMMENT 'SHA-256 of method, path, query and body, in hex',
-    status   UInt16 COMMENT '0 = begun, its end is not known',
+    request  String COMMENT 'SHA-256 of method, path, query, If-Match and body, in hex',
+    status   UInt16,
     headers  Map(String, String),
     body     String CODEC(ZSTD(1)),
     whole    Bool COMMENT 'false: the body is not kept, since it held a secret or was too long',
