@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"testing"
 
@@ -65,4 +66,41 @@ func TestBulkAnswersRowByRow(t *testing.T) {
 	}
 	c.must(http.StatusOK, "GET", "/links/l2", "").has(t, `{"coupon":"NEW","slug":"lena-2"}`)
 	c.must(http.StatusOK, "GET", "/links/n1", "").has(t, `{"short_url":"https://go.acme.example/lena-3"}`)
+}
+
+// A full request is answered in its order, and the same again changes nothing.
+func TestBulkOfAllItTakes(t *testing.T) {
+	w := newWorld(t)
+	w.loadBasics()
+	c := w.caller(w.serve(), control.Editor)
+	list := make([]map[string]any, control.ChunkRows)
+	for i := range list {
+		list[i] = map[string]any{
+			"link": fmt.Sprintf("l-%d", len(list)-i), "domain": "go.acme.example", "campaign": "boots", "influencer": "lena", "fee": "1.50",
+		}
+	}
+	body := string(must(json.Marshal(list)))
+	for _, result := range []string{"created", "unchanged"} {
+		var got struct {
+			Created, Unchanged int
+			Rows               []struct {
+				Result string
+				Object struct {
+					Link   string
+					Number int
+				}
+			}
+		}
+		if err := json.Unmarshal([]byte(c.must(http.StatusOK, "POST", "/links/bulk", body).body), &got); err != nil {
+			t.Fatal(err)
+		}
+		if counted := map[string]int{"created": got.Created, "unchanged": got.Unchanged}; counted[result] != len(list) || len(got.Rows) != len(list) {
+			t.Fatalf("%v, %d rows, want %d %s", counted, len(got.Rows), len(list), result)
+		}
+		for i, row := range got.Rows {
+			if row.Result != result || row.Object.Link != list[i]["link"] || row.Object.Number != i+1 {
+				t.Fatalf("row %d: %+v, want %s %s", i, row, list[i]["link"], result)
+			}
+		}
+	}
 }

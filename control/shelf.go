@@ -104,6 +104,7 @@ func (s shelf[R, K]) register(api huma.API) {
 	registerBody(api, patch, object.patch, object.whole, s.change)
 
 	remove := s.operation("delete", http.MethodDelete, s.removes, "Delete a "+s.one)
+	remove.Description = "A tombstone stays: the number is never given again, and reports keep the clicks and what was paid."
 	remove.Errors = append(remove.Errors, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable)
 	huma.Register(api, remove, s.remove)
 }
