@@ -13,11 +13,11 @@ type linksTokenCommand struct {
 	Domain     string    `required:"" placeholder:"HOST" help:"Host of the short link."`
 	Campaign   string    `required:"" placeholder:"C" help:"Campaign whose destination it has."`
 	Influencer string    `required:"" placeholder:"I" help:"Creator whose clicks they are."`
-	Sub1       string    `placeholder:"TEXT" help:"Sub id of every click, whatever visitors bring; so are the four below."`
-	Sub2       string    `placeholder:"TEXT"`
-	Sub3       string    `placeholder:"TEXT"`
-	Sub4       string    `placeholder:"TEXT"`
-	Sub5       string    `placeholder:"TEXT"`
+	Sub1       string    `name:"sub1" placeholder:"TEXT" help:"Sub id of every click, whatever visitors bring; so are the four below."`
+	Sub2       string    `name:"sub2" placeholder:"TEXT"`
+	Sub3       string    `name:"sub3" placeholder:"TEXT"`
+	Sub4       string    `name:"sub4" placeholder:"TEXT"`
+	Sub5       string    `name:"sub5" placeholder:"TEXT"`
 	Expires    time.Time `placeholder:"TIME" help:"When it ends, such as 2027-01-31T15:04:05Z (never)."`
 
 	controlTarget

@@ -97,6 +97,18 @@ func TestUp(t *testing.T) {
 		answers(t, "http://go.acme.localhost/fresh-one", false)
 	})
 
+	var minted string
+	t.Run("a self-contained link works at once", func(t *testing.T) {
+		minted = strings.TrimSpace(first.in(t).carom("links", "token", "--domain=go.acme.localhost", "--campaign=spring-boots", "--influencer=lena-walks",
+			"--sub1=bio link", "--expires=2100-01-01T00:00:00Z"))
+		location := get(t, first.http, minted).header.Get("Location")
+		id := clickIDText.FindStringSubmatch(location)
+		if id == nil || !strings.Contains(location, "sub1=bio%20link&") {
+			t.Fatalf("%s answers %q", minted, location)
+		}
+		ids = append(ids, id[1])
+	})
+
 	// Ctrl-C a moment after clicks that cannot have been delivered yet.
 	for range 50 {
 		tap(t, first, links["acme/boots-lena-reel"])
@@ -104,6 +116,20 @@ func TestUp(t *testing.T) {
 	if code := first.interrupt(); code != exitDone {
 		t.Errorf("Ctrl-C: exit code %d", code)
 	}
+
+	t.Run("an answer is explained offline", func(t *testing.T) {
+		for _, link := range []string{links["acme/boots-lena-reel"], minted} {
+			got := carom("resolve", "--data", dir, link)
+			if got.code != exitDone || !strings.Contains(got.out, "right") || !strings.Contains(got.out, "answer") || !strings.Contains(got.out, "302 https://") {
+				t.Errorf("resolve %s: exit code %d\n%s%s", link, got.code, got.out, got.errOut)
+			}
+		}
+		for _, wrong := range [][]string{{"resolve", "ftp://x/y", "--data", dir}, {"resolve", links["acme/boots-lena-reel"], "--data", t.TempDir()}} {
+			if got := carom(wrong...); got.code == exitDone || strings.Count(got.errOut, "\n") != 1 {
+				t.Errorf("carom %v: exit code %d, %q", wrong, got.code, got.errOut)
+			}
+		}
+	})
 
 	second := startUp(t, dir, "--empty")
 	all, known := second.count("SELECT count() FROM clicks"), second.count("SELECT uniq(click_id) FROM clicks WHERE click_id IN ?", ids)
