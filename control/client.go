@@ -26,6 +26,7 @@ type Client struct {
 	server string
 	token  string // sent as a header only: errors and logs show addresses
 	http   *http.Client
+	advice string // what to do where nothing answers
 }
 
 // NewClient returns a client for the control process at server, such as http://127.0.0.1:9090.
@@ -39,6 +40,7 @@ func NewClient(server, token string) (*Client, error) {
 	return &Client{
 		server: strings.TrimSuffix(server, "/") + apiPrefix,
 		token:  token,
+		advice: "see that carom up or carom control runs at this address",
 		http: &http.Client{
 			Transport: transport,
 			// A redirect would carry the token elsewhere.
@@ -46,6 +48,9 @@ func NewClient(server, token string) (*Client, error) {
 		},
 	}, nil
 }
+
+// Advise sets what errors tell people to do where nothing answers, when better is known than to look at the address.
+func (c *Client) Advise(advice string) { c.advice = advice }
 
 // Import sends a part of a CSV file: the header line, then the lines from firstLine on.
 func (c *Client) Import(ctx context.Context, kind string, firstLine int, part []byte) (Result, error) {
@@ -241,7 +246,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("control process does not answer: see that carom up or carom control runs at this address: %w", err)
+		return nil, fmt.Errorf("control process does not answer: %s: %w", c.advice, err)
 	}
 	if response.StatusCode < http.StatusMultipleChoices {
 		return response, nil

@@ -286,15 +286,3 @@ func address[R any](name string, at func(*R) *string, policy func(*R) redirect.D
 	c.warn = func(row *R) string { return oddAddress(*at(row)) }
 	return c
 }
-
-// oddAddress says what a person should look at in a stored address, empty for nothing.
-func oddAddress(stored string) string {
-	if !strings.Contains(stored, "xn--") { // addresses are stored in punycode: one look spares nearly all a second check
-		return ""
-	}
-	d, err := redirect.CheckDestination(stored, redirect.DestinationPolicy{})
-	if err != nil || !d.MixedScripts {
-		return "" // an app's address has no host
-	}
-	return "names a host that mixes scripts, as look-alike names do: make sure that " + d.URL + " is the one meant"
-}

@@ -269,6 +269,10 @@ func TestControlTarget(t *testing.T) {
 			t.Errorf("%s: %+v, %v", test.why, got, err)
 		}
 	}
+	if got := carom("links", "list", "--data", dir); got.code != exitFailed ||
+		!strings.Contains(got.errOut, "no carom up runs on "+dir+"; start it with carom up --data "+dir) {
+		t.Errorf("the up has ended: %+v", got)
+	}
 	if _, err := (controlTarget{Server: "ftp://c", Token: "hidden"}).client(); err == nil || strings.Contains(err.Error(), "hidden") {
 		t.Errorf("an address of another scheme: %v", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -35,8 +36,11 @@ func (importCommand) Help() string {
 // Run sends the file and says what became of its lines; rejected ones make it fail and go to FILE.rejects.csv.
 func (c *importCommand) Run(ctx context.Context, terminal *console) error {
 	file, err := os.Open(c.File)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("import %s: there is no file %s", c.Kind, c.File)
+	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return fmt.Errorf("import %s: %w", c.Kind, err)
 	}
 	defer file.Close()
 	client, err := c.client()
