@@ -29,8 +29,9 @@ type controlCommand struct {
 	Rate  float64 `default:"100" env:"CAROM_RATE" help:"Requests a second that one token may send to the API for long (${default})."`
 	Burst int     `default:"500" env:"CAROM_BURST" help:"Requests that it may send at once (${default})."`
 
-	Advertise string `placeholder:"URL" env:"CAROM_ADVERTISE" help:"Where other machines find this process's API, for a standby to tell; without it, the admin address."`
-	TakeOver  bool   `env:"CAROM_TAKE_OVER" help:"Become the one that writes at once, whoever is; that one is a standby then. Without it this process waits while another one writes."`
+	Advertise string        `placeholder:"URL" env:"CAROM_ADVERTISE" help:"Where other machines find this process's API, for a standby to tell; without it, the admin address."`
+	Lease     time.Duration `default:"10s" env:"CAROM_LEASE" help:"How long a standby waits for a sign of the process that writes before it takes over, at least a second (${default})."`
+	TakeOver  bool          `env:"CAROM_TAKE_OVER" help:"Become the one that writes at once, whoever is; that one is a standby then. Without it this process waits while another one writes."`
 
 	adminFlags
 }
@@ -39,6 +40,9 @@ type controlCommand struct {
 func (c *controlCommand) Run(ctx context.Context, command *kong.Context, log *slog.Logger, terminal *console) (err error) {
 	if c.PrintConfig {
 		return printConfig(terminal.Out, command)
+	}
+	if c.Lease < time.Second {
+		return fmt.Errorf("%w: --lease %s: must be a second at least", errUsage, c.Lease)
 	}
 	if c.Rate <= 0 || c.Burst < 1 {
 		return fmt.Errorf("%w: --rate %g --burst %d: both must be above 0", errUsage, c.Rate, c.Burst)
@@ -66,7 +70,7 @@ func (c *controlCommand) Run(ctx context.Context, command *kong.Context, log *sl
 	config.Conn, config.ClusterSecret, config.PublicURL, config.Log = conn, secret, c.PublicURL, log
 	config.Version = version()
 	config.Address, config.TakeOver = cmp.Or(c.Advertise, ops.url()), c.TakeOver
-	config.Rate, config.Burst = c.Rate, c.Burst
+	config.Rate, config.Burst, config.Lease = c.Rate, c.Burst, c.Lease
 	writer, err := control.New(config)
 	if err != nil {
 		return err

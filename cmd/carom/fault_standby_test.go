@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"carom/control"
+	"carom/deploy/engine"
+	"carom/ingest/chtest"
+	"carom/ingest/faults"
+)
+
+// The control process that writes is stopped in the midst of it, its standby takes over, and then it goes on: it writes nothing
+// any more, and no number or version is given twice.
+func TestFaultWriterStopped(t *testing.T) {
+	t.Parallel()
+	db, cluster := chtest.New(t), newCluster(t)
+	const lease = time.Second
+	start := func(name string) (*program, string) {
+		file := filepath.Join(cluster.dir, name)
+		return cluster.spawnControl(t, db.DSN(engine.Admin), file, "--lease", lease.String()), file
+	}
+	writer, file := start("0.json")
+	flags := controlFlags(t, writer, file)
+	importSamples(t, flags)
+	for round := 1; round <= faults.Rounds(2, 50); round++ {
+		standby, standbyFile := start(fmt.Sprintf("%d.json", round))
+		standby.await(&standby.errOut, "is a standby")
+		imported := make(chan result)
+		go func() {
+			imported <- carom(append([]string{"import", "links", manyLinks(t, round, "first")}, flags...)...)
+		}()
+		time.Sleep(time.Duration(round%10) * 30 * time.Millisecond) // another moment of the import in each round
+		if err := syscall.Kill(writer.cmd.Process.Pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		standbyFlags := controlFlags(t, standby, standbyFile)
+		if got := carom(append([]string{"import", "links", manyLinks(t, round, "second")}, standbyFlags...)...); got.code != exitDone {
+			t.Fatalf("import by the one that took over: %s%s", got.out, got.errOut)
+		}
+		if err := syscall.Kill(writer.cmd.Process.Pid, syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-imported; got.code != exitDone && !strings.Contains(got.errOut, "standby") && !strings.Contains(got.errOut, "not confirmed") {
+			t.Errorf("import by the one that was stopped: %s%s", got.out, got.errOut)
+		}
+		var ready struct{ Role, Leader string }
+		address := flags[1]
+		eventually(t, "the one that was stopped says who writes", func() bool {
+			response, err := http.Get(address + "/readyz")
+			if err != nil {
+				return false
+			}
+			defer response.Body.Close()
+			err = json.NewDecoder(response.Body).Decode(&ready)
+			return err == nil && response.StatusCode == http.StatusServiceUnavailable && ready.Role == "standby" && ready.Leader == standbyFlags[1]
+		})
+		if got := metrics(t, address)["carom_control_leader"]; got != 0 {
+			t.Errorf("carom_control_leader of the standby is %v", got)
+		}
+		if got := carom(append([]string{"links", "list"}, flags...)...); got.code == exitDone || !strings.Contains(got.errOut, standbyFlags[1]) {
+			t.Errorf("the one that was stopped answers %s%s", got.out, got.errOut)
+		}
+		if code := writer.terminate(); code != exitDone {
+			t.Errorf("exit code %d", code)
+		}
+		writer, flags = standby, standbyFlags
+	}
+	var twice, mixed uint64
+	if err := db.Conn.QueryRow(t.Context(), "SELECT count() FROM (SELECT link_id FROM links GROUP BY link_id HAVING uniqExact(link) > 1)").Scan(&twice); err != nil || twice != 0 {
+		t.Errorf("%d link numbers were given twice, %v", twice, err)
+	}
+	const ofBoth = "SELECT count() FROM (SELECT version FROM links GROUP BY version HAVING uniqExact(extract(link, '^[0-9]+-[a-z]+')) > 1)"
+	if err := db.Conn.QueryRow(t.Context(), ofBoth).Scan(&mixed); err != nil || mixed > 1 { // the samples' own is one
+		t.Errorf("%d versions were given twice, %v", mixed, err)
+	}
+	if got := carom(append([]string{"import", "links", manyLinks(t, 1, "first")}, flags...)...); got.code != exitDone {
+		t.Errorf("the last one: %s%s", got.out, got.errOut)
+	}
+}
+
+// manyLinks writes a file of three chunks of links and returns its path.
+func manyLinks(t *testing.T, round int, who string) string {
+	var text strings.Builder
+	text.WriteString("link,domain,campaign,influencer\n")
+	for i := range 3 * control.ChunkRows {
+		fmt.Fprintf(&text, "%d-%s-%d,go.acme.localhost,spring-boots,lena-walks\n", round, who, i)
+	}
+	path := filepath.Join(t.TempDir(), "links.csv")
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Error(err)
+	}
+	return path
+}
