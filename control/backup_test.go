@@ -165,8 +165,9 @@ func TestRestoreMakesTheSameWorld(t *testing.T) {
 	}
 }
 
-// Whatever interrupts a restore, nothing changes before all is there, no control process starts in between, and another run ends it.
-func TestRestoreIsInterrupted(t *testing.T) {
+// Whatever interrupts a restore, nothing changes before all is there, no control process starts in between, and another run
+// ends it. It keeps its hands off a control process that runs, and off another world.
+func TestRestoreIsInterruptedAndRefused(t *testing.T) {
 	w := newWorld(t)
 	w.loadSample()
 	file := w.backup(nil)
@@ -206,17 +207,11 @@ func TestRestoreIsInterrupted(t *testing.T) {
 	if _, err := control.Restore(t.Context(), again.restoreConfig(), file); !errors.Is(err, lease.ErrHeld) {
 		t.Errorf("beside a control process that runs: %v", err)
 	}
-}
-
-func TestRestoreRefusesAWorld(t *testing.T) {
-	w := newWorld(t)
-	w.loadBasics()
-	file := w.backup(nil)
-	w.Stop()
-	if _, err := control.Restore(t.Context(), w.restoreConfig(), file); !errors.Is(err, backup.ErrNotEmpty) {
+	again.Stop()
+	if _, err := control.Restore(t.Context(), again.restoreConfig(), file); !errors.Is(err, backup.ErrNotEmpty) {
 		t.Errorf("into a world: %v", err)
 	}
-	config := w.restoreConfig()
+	config = again.restoreConfig()
 	config.Replace = true
 	if _, err := control.Restore(t.Context(), config, file); err != nil {
 		t.Errorf("in place of a world: %v", err)

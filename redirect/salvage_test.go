@@ -39,6 +39,13 @@ func rebuilt(t rapid.TB, b *Builder) *Table {
 	return again.Table()
 }
 
+// unsummed is a record without the hash of its row: what is salvaged has another key.
+func unsummed(l link) []byte {
+	b := slices.Clone(l.withoutSum())
+	b[0] &^= flagSum
+	return b
+}
+
 // Whatever a link has of its own, what is salvaged of it leads to the same place.
 func TestSalvagedLinksLeadToTheSamePlace(t *testing.T) {
 	templates := rapid.SampledFrom([]string{
@@ -83,7 +90,7 @@ func TestSalvagedLinksLeadToTheSamePlace(t *testing.T) {
 		after := rebuilt(t, b)
 		defer runtime.KeepAlive([]*Table{before, after})
 		was, is := before.link(7), after.link(7)
-		if !slices.Equal(was, is) {
+		if !slices.Equal(unsummed(was), unsummed(is)) {
 			t.Fatalf("the record is\n%q\nbefore\n%q", is, was)
 		}
 		if g, h := before.groups.At(was.group()), after.groups.At(is.group()); !slices.Equal(g, h) {
