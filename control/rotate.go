@@ -19,6 +19,7 @@ type Key struct {
 	State   KeyState         `json:"state" enum:"active,verify,retired"`
 	Created time.Time        `json:"created"`
 	Changed time.Time        `json:"changed"`
+	Retired *time.Time       `json:"retired,omitempty" doc:"since when it is unknown"`
 }
 
 // Keys lists the keys that scope may see, those of one brand or one kind where these are given. Cluster keys are listed for a
@@ -50,6 +51,10 @@ func (c *catalog) key(row keyRow) Key {
 	}
 	if brand := c.brands.byID[row.BrandID]; brand != nil {
 		key.Brand = brand.Brand
+	}
+	if key.State == KeyRetired {
+		retired := row.Updated
+		key.Retired = &retired
 	}
 	return key
 }

@@ -222,7 +222,7 @@ func TestKeysAndTokensCommands(t *testing.T) {
 	c.must("keys", "rotate", "--brand", "acme", "--kind", "code")
 	c.must("keys", "retire", "--brand", "acme", "--kind", "code", "--key-id", "0")
 	list := c.must("keys", "list", "--brand", "acme")
-	if strings.Count(list, "\n") != 4 || strings.Count(list, "retired") != 1 || strings.Contains(list, secret) {
+	if strings.Count(list, "\n") != 4 || strings.Count(list, "retired") != 1 || !strings.Contains(list, "RETIRED\n") || strings.Contains(list, secret) {
 		t.Errorf("keys:\n%s", list)
 	}
 
@@ -244,6 +244,17 @@ func TestKeysAndTokensCommands(t *testing.T) {
 	}
 	if got := scoped.carom("links", "list"); got.code != exitFailed || !strings.Contains(got.errOut, "bearer token is required") {
 		t.Errorf("a revoked token: %+v", got)
+	}
+
+	audit := c.must("audit", "list", "--brand", "acme", "--top", "3")
+	var did []string
+	for _, line := range strings.Split(strings.TrimSpace(audit), "\n")[1:] {
+		words := strings.Fields(line)
+		did = append(did, strings.Join(words[len(words)-5:], " "))
+	}
+	want := []string{"revoke tokens " + id + " acme 1", "new tokens " + id + " acme 1", "keys code 0 acme 1"}
+	if diff := cmp.Diff(want, did); diff != "" || strings.Contains(audit, secret) || strings.Contains(audit, token) {
+		t.Errorf("audit (-want +got):\n%s", diff)
 	}
 }
 

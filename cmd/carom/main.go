@@ -27,6 +27,7 @@ type commands struct {
 	Links      linksCommand      `cmd:"" help:"Look at links, stop them."`
 	Keys       keysCommand       `cmd:"" help:"Signing and postback keys."`
 	Tokens     tokensCommand     `cmd:"" help:"API tokens."`
+	Audit      auditCommand      `cmd:"" help:"Who changed what."`
 	Report     reportCommand     `cmd:"" help:"Print a report of clicks, conversions and money, or the ledger."`
 	Backup     backupCommand     `cmd:"" help:"Write reference data and sealed keys to one file."`
 	Restore    restoreCommand    `cmd:"" help:"Put a backup back, into an empty world."`
