@@ -245,6 +245,9 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 		request.Header.Set("Content-Type", contentType)
 	}
 	response, err := c.http.Do(request)
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("%s %s: %w", method, path, context.Cause(ctx))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("control process does not answer: %s: %w", c.advice, err)
 	}

@@ -64,6 +64,9 @@ func (c *importCommand) Run(ctx context.Context, terminal *console) error {
 	fmt.Fprintf(terminal.Out, "%s: %d created, %d updated, %d unchanged, %d rejected\n",
 		c.Kind, result.Created, result.Updated, result.Unchanged, result.Rejects())
 	warn(terminal.Err, result.Warnings)
+	if err != nil {
+		err = fmt.Errorf("%w; import the file again to go on from there", err)
+	}
 	if err := errors.Join(err, rejects.close()); err != nil {
 		return err
 	}
