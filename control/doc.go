@@ -13,6 +13,8 @@
 //     hosts are known to all brands, campaigns and links to theirs
 //   - a time is RFC 3339, or a day, which means its first moment in UTC; ends and expires are the first moment that is out
 //   - true, yes and 1 are true, false, no and 0 false, in any case
+//   - a slug is in lower case, and a path in capitals is never its; it is unique on its host, and not a word that visitors, browsers
+//     or operators take for something else (slugs.go); lines of one part of a file may hand slugs on, in any order
 //   - coupons are kept and compared in upper case: shops report them as their customers typed them
 //   - money is in the brand's currency, with no more decimals than that has
 //   - commission rules are told apart by campaign, creator, tier, event, start and what they pay for (an event, a click, once)
