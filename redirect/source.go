@@ -29,7 +29,7 @@ type SourceConfig struct {
 
 // DefaultSource makes a change live in about a second.
 func DefaultSource() SourceConfig {
-	return SourceConfig{Poll: 500 * time.Millisecond, Timeout: 2 * time.Minute, Prove: 10 * time.Second, SnapshotEvery: time.Minute, SnapshotAge: time.Hour}
+	return SourceConfig{Poll: 500 * time.Millisecond, Timeout: 2 * time.Minute, Prove: 5 * time.Second, SnapshotEvery: time.Minute, SnapshotAge: time.Hour}
 }
 
 // A Source keeps a server's table equal to the reference tables in ClickHouse: all of them at first, then what has a higher
