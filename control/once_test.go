@@ -122,7 +122,7 @@ func TestConcurrentRequestWithAKeyIsRefused(t *testing.T) {
 	transport.ExpectContinueTimeout = time.Minute
 	defer transport.CloseIdleConnections()
 	part, rest := io.Pipe()
-	slow, err := http.NewRequestWithContext(t.Context(), "POST", server+"/influencers", part)
+	slow, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server+"/influencers", part)
 	if err != nil {
 		t.Fatal(err)
 	}
