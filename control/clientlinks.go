@@ -22,6 +22,12 @@ func (c *Client) EachDestination(ctx context.Context, filter LinkFilter, do func
 	return eachLine(ctx, c, "/destinations", filter.query(), do)
 }
 
+// FindLink returns the link that a key, slug, code, token or short URL names; brand may be empty where only one has it.
+func (c *Client) FindLink(ctx context.Context, brand, name string) (Link, error) {
+	var link Link
+	return link, c.call(ctx, http.MethodGet, "/links/find", url.Values{"name": {name}, "brand": {brand}}, "", nil, &link)
+}
+
 // MintToken makes a self-contained link.
 func (c *Client) MintToken(ctx context.Context, request TokenLinkRequest) (TokenLink, error) {
 	var link TokenLink

@@ -36,6 +36,7 @@ func (c *Control) registerLinks(api huma.API) {
 	huma.Register(api, operation("list-destinations", http.MethodGet, "/destinations", Analyst, "List where links lead, as JSON lines"), c.listDestinations)
 	c.registerQR(api)
 	c.registerTokenLinks(api)
+	c.registerFindLink(api)
 	for _, enabled := range []bool{false, true} {
 		name, summary := "disable", "Stop a link, a campaign's links or a creator's"
 		if enabled {

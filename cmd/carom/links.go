@@ -79,8 +79,8 @@ func (c *linksListCommand) Run(ctx context.Context, terminal *console) error {
 }
 
 type linksShowCommand struct {
-	Link  string `arg:"" help:"Key of the link."`
-	Brand string `placeholder:"B" help:"Brand of the link, where several have one of this key."`
+	Link  string `arg:"" help:"Key, slug or code of the link, or its short URL."`
+	Brand string `placeholder:"B" help:"Brand of the link, where several have one of this name."`
 
 	controlTarget
 }
@@ -91,7 +91,11 @@ func (c *linksShowCommand) Run(ctx context.Context, terminal *console) error {
 	if err != nil {
 		return err
 	}
-	link, err := client.LinkObject(ctx, c.Brand, c.Link)
+	found, err := client.FindLink(ctx, c.Brand, c.Link)
+	if err != nil {
+		return err
+	}
+	link, err := client.LinkObject(ctx, found.Brand, found.Link)
 	if err != nil {
 		return err
 	}
