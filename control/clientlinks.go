@@ -23,8 +23,8 @@ func (c *Client) EachDestination(ctx context.Context, filter LinkFilter, do func
 }
 
 // FindLink returns the link that a key, slug, code, token or short URL names; brand may be empty where only one has it.
-func (c *Client) FindLink(ctx context.Context, brand, name string) (Link, error) {
-	var link Link
+func (c *Client) FindLink(ctx context.Context, brand, name string) (LinkName, error) {
+	var link LinkName
 	return link, c.call(ctx, http.MethodGet, "/links/find", url.Values{"name": {name}, "brand": {brand}}, "", nil, &link)
 }
 

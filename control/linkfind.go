@@ -16,20 +16,26 @@ type findRequest struct {
 	Brand string `query:"brand" doc:"key of a brand, needed where several have a link of this name"`
 }
 
+// A LinkName is what the API knows a link by.
+type LinkName struct {
+	Brand string `json:"brand"`
+	Link  string `json:"link"`
+}
+
 func (c *Control) registerFindLink(api huma.API) {
 	huma.Register(api, operation("find-link", http.MethodGet, "/links/find", Analyst, "Find a link by whatever names it"),
-		func(ctx context.Context, in *findRequest) (*struct{ Body Link }, error) {
+		func(ctx context.Context, in *findRequest) (*struct{ Body LinkName }, error) {
 			link, err := c.FindLink(ctx, ScopeOf(ctx), in.Brand, in.Name)
 			if err != nil {
 				return nil, c.problem(err)
 			}
-			return &struct{ Body Link }{link}, nil
+			return &struct{ Body LinkName }{link}, nil
 		})
 }
 
 // FindLink returns the link with this key, else the one that a slug, code, token or short URL names. A code or token with a wrong
 // signature names none. Errors are as Link's.
-func (c *Control) FindLink(ctx context.Context, scope Scope, brand, name string) (Link, error) {
+func (c *Control) FindLink(ctx context.Context, scope Scope, brand, name string) (LinkName, error) {
 	filter := LinkFilter{Brand: brand}
 	path := name
 	if at := strings.LastIndexByte(name, '/'); at >= 0 {
@@ -53,11 +59,11 @@ func (c *Control) FindLink(ctx context.Context, scope Scope, brand, name string)
 	return c.found(row, err)
 }
 
-func (c *Control) found(row *linkRow, err error) (Link, error) {
+func (c *Control) found(row *linkRow, err error) (LinkName, error) {
 	if err != nil {
-		return Link{}, err
+		return LinkName{}, err
 	}
-	return c.newLinkView().link(row)
+	return LinkName{c.catalog.Load().brands.byID[row.BrandID].Brand, row.Link}, nil
 }
 
 // addressed says how the path of a short URL finds its link, and which rows it may mean.

@@ -18,11 +18,11 @@ func TestFindLink(t *testing.T) {
 		"twice,go.acme.example,boots,lena,twin", "summer,go.other.example,hats,lena,twin", "both,go.acme.example,boots,lena,",
 		"both,go.other.example,hats,lena,")
 	local := control.LocalScope()
-	plain, err := w.FindLink(t.Context(), local, "", "plain")
+	plain, err := w.Link(t.Context(), local, "", "plain")
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed, err := w.FindLink(t.Context(), local, "acme", "signed")
+	signed, err := w.Link(t.Context(), local, "acme", "signed")
 	if err != nil {
 		t.Fatal(err)
 	}
