@@ -471,7 +471,8 @@ func TestOpenAPIDescribesEveryOperation(t *testing.T) {
 	want := []string{
 		"/audit", "/backup", "/brands", "/brands/{brand}", "/campaigns", "/campaigns/{campaign}", "/campaigns/{campaign}/qr.zip", "/destinations",
 		"/disable", "/domains", "/domains/{domain}", "/enable", "/import/{kind}", "/influencers", "/influencers/{influencer}", "/keys", "/keys/retire", "/keys/rotate",
-		"/links", "/links/bulk", "/links/export", "/links/{link}", "/links/{link}/qr", "/tokens", "/tokens/{token}",
+		"/links", "/links/bulk", "/links/export", "/links/find", "/links/token", "/links/{link}", "/links/{link}/qr",
+		"/tokens", "/tokens/{token}",
 	}
 	if diff := cmp.Diff(want, paths); diff != "" || !strings.HasPrefix(description.OpenAPI, "3.1") {
 		t.Errorf("OpenAPI %s (-want +described):\n%s", description.OpenAPI, diff)
