@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -32,10 +33,10 @@ func (c *resolveCommand) Run(terminal *console) error {
 	if snapshot == "" {
 		snapshot = filepath.Join(c.Data, snapshotFile)
 	}
-	explainer, err := redirect.NewExplainer(snapshot, sealer)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w; name a node's snapshot with --snapshot, or the directory of a carom up with --data", err)
+	if _, err := os.Stat(snapshot); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no snapshot %s: name a node's with --snapshot, or the directory of a carom up with --data", snapshot)
 	}
+	explainer, err := redirect.NewExplainer(snapshot, sealer)
 	if err != nil {
 		return err
 	}

@@ -107,6 +107,7 @@ func TestUp(t *testing.T) {
 			t.Fatalf("%s answers %q", minted, location)
 		}
 		ids = append(ids, id[1])
+		links = first.in(t).shortURLs()
 	})
 
 	// Ctrl-C a moment after clicks that cannot have been delivered yet.
