@@ -238,7 +238,7 @@ type pile struct {
 
 // add takes a record, whose bytes it copies.
 func (p *pile) add(ctx context.Context, record []byte) error {
-	if p.lookup.kind.check(record) != nil {
+	if errors.Is(p.lookup.kind.check(record), errRecord) {
 		p.damaged++
 		return nil
 	}

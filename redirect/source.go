@@ -46,6 +46,8 @@ type Source struct {
 	seen    map[string]uint64 // by table: highest version applied
 	refused map[uint32]bool   // links that could not be built, so that each is logged once
 
+	clockLooked time.Time // when ClickHouse's clock was last asked for
+
 	cancel context.CancelFunc
 	done   chan struct{}
 }
@@ -91,7 +93,13 @@ func (s *Source) run(ctx context.Context) {
 	defer tick.Stop()
 	failures := 0
 	for {
-		err := s.Refresh(ctx)
+		err := error(nil)
+		if time.Since(s.clockLooked) >= clockEvery {
+			err = s.lookAtClock(ctx)
+		}
+		if err == nil {
+			err = s.Refresh(ctx)
+		}
 		if err == nil && time.Since(s.prover.looked) >= s.config.Prove {
 			err = s.Prove(ctx)
 		}
@@ -124,6 +132,7 @@ func (s *Source) Restore() {
 	}
 	s.builder, s.seen = kept.builder, kept.seen
 	table := s.builder.Table()
+	s.server.wall.restored(time.Now(), kept.taken, s.log)
 	s.server.setTable(table, kept.taken)
 	debug.FreeOSMemory() // see Refresh
 	s.log.Info("started from the snapshot", "links", table.Links(), "age", time.Since(kept.taken).Round(time.Second),
