@@ -132,7 +132,7 @@ func (s *Source) pieces(ctx context.Context, links slice) ([]piece, error) {
 	}
 	for rows.Next() {
 		var p piece
-		if err := rows.Scan(&p.table, &p.part, &p.sum.rows, &p.sum.hash, &p.newest); err != nil {
+		if err := rows.Scan(&p.table, &p.part, &p.sum.Rows, &p.sum.Hash, &p.newest); err != nil {
 			return nil, fmt.Errorf("compare the table with ClickHouse: %w", err)
 		}
 		if p.table == "links" {

@@ -94,11 +94,11 @@ func (p *prover) end(links slice, sums []tableSum) {
 		complete = complete && !differs
 	}
 	p.complete.Store(complete)
-	var all tableSum
+	var all uint64
 	for _, s := range sums {
-		all.hash += s.hash
+		all += s.Hash
 	}
-	p.sum.Store(all.hash)
+	p.sum.Store(all)
 	if !p.whole {
 		return
 	}

@@ -25,6 +25,7 @@ type snapshot struct {
 	domains   map[uint32]DomainRow
 	campaigns map[uint32]Campaign
 	keys      map[keyPlace]KeyRow
+	sums      []tableSum
 }
 
 // snapshot is what the last Table holds.
@@ -33,6 +34,7 @@ func (b *Builder) snapshot(taken time.Time, seen map[string]uint64) *snapshot {
 	return &snapshot{
 		taken: taken, seen: maps.Clone(seen), table: &table, brands: maps.Clone(b.brands), domains: maps.Clone(b.domains),
 		campaigns: maps.Clone(b.campaigns), keys: maps.Clone(b.keys),
+		sums: slices.Clone(b.sums),
 	}
 }
 
@@ -43,6 +45,7 @@ type description struct {
 	Domains   []DomainRow       `json:"domains"`
 	Campaigns []Campaign        `json:"campaigns"`
 	Keys      []sealedKey       `json:"keys"`
+	Sums      []tableSum        `json:"sums"` // of links, by part; they save a start from adding up
 }
 
 // A sealedKey is a key as the keys table has it.
@@ -149,7 +152,7 @@ func blockSum(header, b []byte) uint64 {
 }
 
 func (s *snapshot) describe(sealer *Sealer, now time.Time) description {
-	d := description{Seen: s.seen}
+	d := description{Seen: s.seen, Sums: s.sums}
 	for _, id := range slices.Sorted(maps.Keys(s.brands)) {
 		d.Brands = append(d.Brands, s.brands[id])
 	}
@@ -205,6 +208,11 @@ func readSnapshot(r io.Reader, keys keyOpener) (b *Builder, head snapshotHead, s
 	for _, campaign := range b.campaigns {
 		b.compileTemplate(campaign)
 	}
+	if head.version == 1 {
+		for number, l := range b.links.All() {
+			b.part(number >> partBits).add(b.linkHash(number, l))
+		}
+	}
 	for _, p := range parents {
 		if p.table == "influencers" || head.version == 1 {
 			delete(seen, p.table) // whose versions are not in the snapshot: all of it is read again
@@ -244,6 +252,7 @@ func (b *Builder) readDescription(r io.Reader, head snapshotHead, keys keyOpener
 		}
 		b.keys[keyPlace{k.Brand, k.Kind, k.ID}] = KeyRow{Brand: k.Brand, Kind: k.Kind, ID: k.ID, Secret: secret, Active: k.Active, Version: k.Version}
 	}
+	b.sums = d.Sums
 	b.rehost = true
 	if d.Seen == nil {
 		d.Seen = map[string]uint64{}
@@ -331,7 +340,6 @@ func (b *Builder) loadLink(number uint32, item []byte) error {
 		return fmt.Errorf("link %d is impossible", number)
 	}
 	b.table.known++
-	b.part(number >> partBits).add(b.linkHash(number, l))
 	if !l.gone() {
 		b.table.count++
 	}

@@ -8,18 +8,18 @@ import (
 
 // A tableSum is what a table holds in two numbers that do not depend on an order: ClickHouse can compute them too.
 type tableSum struct {
-	rows uint64 // deleted ones too, where they are kept
-	hash uint64 // sum of the hashes of all rows, modulo 2^64
+	Rows uint64 `json:"rows"` // deleted ones too, where they are kept
+	Hash uint64 `json:"hash"` // sum of the hashes of all rows, modulo 2^64
 }
 
 func (s *tableSum) add(hash uint64) {
-	s.rows++
-	s.hash += hash
+	s.Rows++
+	s.Hash += hash
 }
 
 func (s *tableSum) remove(hash uint64) {
-	s.rows--
-	s.hash -= hash
+	s.Rows--
+	s.Hash -= hash
 }
 
 // Links are summed up in parts of consecutive numbers, so that what differs is read again without the rest.
