@@ -172,8 +172,9 @@ func (c *catalog) bearer(token string) (tokenRow, bool) {
 	return row, known && same && !row.Revoked
 }
 
-// localTokenName is the name of the token that `carom up` leaves for the commands on its machine.
-const localTokenName = "carom up on this machine"
+// localTokenName begins the name of the token that a control process leaves for the commands on its machine; its address follows, as
+// a standby leaves another one.
+const localTokenName = "local commands of "
 
 // LocalToken returns previous if it is still an administrator's token for all brands, otherwise a new one; earlier ones of
 // its kind are then revoked.
@@ -181,13 +182,14 @@ func (c *Control) LocalToken(ctx context.Context, previous string) (string, erro
 	if row, ok := c.catalog.Load().bearer(previous); ok && Role(row.Role) == Admin && len(row.Brands) == 0 {
 		return previous, nil
 	}
+	name := localTokenName + c.cfg.Address
 	for _, t := range c.Tokens(LocalScope()) {
-		if t.Name == localTokenName {
+		if t.Name == name {
 			if err := c.RevokeToken(ctx, LocalScope(), t.ID); err != nil {
 				return "", err
 			}
 		}
 	}
-	_, token, err := c.NewToken(ctx, LocalScope(), localTokenName, Admin, nil)
+	_, token, err := c.NewToken(ctx, LocalScope(), name, Admin, nil)
 	return token, err
 }
