@@ -24,6 +24,12 @@ func appLinks[R any](name string, at func(*R) *string, check func(cell []byte) e
 		return compact.String(), err
 	})
 	c.longest = maxAppLinks
+	c.show = func(row *R) (any, error) {
+		if *at(row) == "" {
+			return nil, nil
+		}
+		return json.RawMessage(*at(row)), nil
+	}
 	return c
 }
 

@@ -34,22 +34,31 @@ const (
 type brandImport struct {
 	scope Scope
 	cat   *catalog
+	hosts map[uint32][]string // by brand: where its links lead, as far as prepare was asked
 }
 
 func (k *brandImport) name() string       { return "brands" }
 func (k *brandImport) identity() []string { return []string{"brand"} }
 
+func (k *brandImport) owner(r *brandRow) (uint32, string) { return r.BrandID, r.Brand }
+
 func (k *brandImport) columns() []column[brandRow] {
 	return []column[brandRow]{
-		key[brandRow]("brand"),
+		key[brandRow]("brand").says(aboutKeys).shown(func(b *brandRow) string { return b.Brand }),
 		text("name", maxText, func(b *brandRow) *string { return &b.Name }).must(),
-		value("currency", func(b *brandRow) *string { return &b.Currency }, equal, k.currency).must(),
-		value("timezone", func(b *brandRow) *string { return &b.Timezone }, equal, parseZone),
-		count("attribution_days", 1, maxDays, defaultDays, func(b *brandRow) *uint16 { return &b.AttributionDays }),
-		count("hold_days", 0, maxDays, defaultDays, func(b *brandRow) *uint16 { return &b.HoldDays }),
-		flag("unsigned_pixel", false, func(b *brandRow) *bool { return &b.UnsignedPixel }),
-		words("destination_hosts", redirect.CanonicalHost, func(b *brandRow) *[]string { return &b.DestinationHosts }),
-		words("app_schemes", redirect.CheckAppScheme, func(b *brandRow) *[]string { return &b.AppSchemes }),
+		value("currency", func(b *brandRow) *string { return &b.Currency }, equal, k.currency).must().
+			says("ISO 4217; all the brand's amounts are in it, so it is fixed once there are campaigns"),
+		value("timezone", func(b *brandRow) *string { return &b.Timezone }, equal, parseZone).says("IANA name, UTC where empty"),
+		count("attribution_days", 1, maxDays, defaultDays, func(b *brandRow) *uint16 { return &b.AttributionDays }).
+			says("a conversion later than this after its click is refused"),
+		count("hold_days", 0, maxDays, defaultDays, func(b *brandRow) *uint16 { return &b.HoldDays }).
+			says("how long a commission waits before it is paid"),
+		flag("unsigned_pixel", false, func(b *brandRow) *bool { return &b.UnsignedPixel }).
+			says("whether conversions of browsers, which sign nothing, are taken; reports keep them apart"),
+		words("destination_hosts", redirect.CanonicalHost, func(b *brandRow) *[]string { return &b.DestinationHosts }).
+			says("the only hosts that a destination may name; any where empty").warns(k.leftOut),
+		words("app_schemes", redirect.CheckAppScheme, func(b *brandRow) *[]string { return &b.AppSchemes }).
+			says("URL schemes of apps that a destination may have besides http and https"),
 	}
 }
 
@@ -79,9 +88,9 @@ func parseZone(_ *brandRow, cell string) (string, error) {
 	return cell, nil
 }
 
-func (k *brandImport) prepare(_ context.Context, c *Control, _ []record) error {
+func (k *brandImport) prepare(ctx context.Context, c *Control, recs []record) error {
 	k.cat = c.catalog.Load()
-	return nil
+	return k.prepareHosts(ctx, c.store, recs)
 }
 
 func (k *brandImport) find(rec record) (brandRow, string, bool, error) {
@@ -90,10 +99,13 @@ func (k *brandImport) find(rec record) (brandRow, string, bool, error) {
 		return brandRow{}, id, false, refuse("brand", "%s", err)
 	}
 	if !k.scope.Sees(id) {
-		return brandRow{}, id, false, refuse("brand", "is not one of this token's brands; only a token for all brands can add one")
+		return brandRow{}, id, false, refuse("brand", "is not one of this token's brands; only a token for all brands can add one").because(ErrForbidden)
 	}
 	if stored := k.cat.brands.byKey[id]; stored != nil {
 		return *stored, id, true, nil
+	}
+	if !k.scope.Role.Includes(Admin) {
+		return brandRow{}, id, false, refuse("brand", "is new: adding one needs the role %s", Admin).because(ErrForbidden)
 	}
 	return brandRow{Brand: id, DestinationHosts: []string{}, AppSchemes: []string{}}, id, false, nil
 }
@@ -101,16 +113,16 @@ func (k *brandImport) find(rec record) (brandRow, string, bool, error) {
 func (k *brandImport) check(*brandRow, change) error { return nil }
 
 // write makes a signing key for each new brand; it is stored first, so that no brand is ever without one.
-func (k *brandImport) write(c *Control, fresh, changed []brandRow) (write, error) {
-	if err := numberRows(&c.numbers.brands, fresh, func(r *brandRow) *uint32 { return &r.BrandID }); err != nil {
+func (k *brandImport) write(c *Control, rows []brandRow, fresh int) (write, error) {
+	if err := numberRows(&c.numbers.brands, rows[:fresh], func(r *brandRow) *uint32 { return &r.BrandID }); err != nil {
 		return write{}, err
 	}
 	stamp := c.stamp()
-	keys := make([]keyRow, len(fresh))
-	for i, brand := range fresh {
+	keys := make([]keyRow, fresh)
+	for i, brand := range rows[:fresh] {
 		keys[i] = c.newKey(redirect.KeyCode, brand.BrandID, "0", stamp)
 	}
-	rows := stampRows(append(fresh, changed...), stamp)
+	stampRows(rows, stamp)
 	var w write
 	if len(keys) > 0 {
 		w.inserts = append(w.inserts, insertRows("keys", "", keys))

@@ -50,25 +50,28 @@ type campaignImport struct {
 func (k *campaignImport) name() string       { return "campaigns" }
 func (k *campaignImport) identity() []string { return []string{"campaign", "brand"} }
 
+func (k *campaignImport) owner(r *campaignRow) (uint32, string) { return r.BrandID, r.Campaign }
+
 func (k *campaignImport) columns() []column[campaignRow] {
 	return []column[campaignRow]{
-		key[campaignRow]("brand"),
-		key[campaignRow]("campaign"),
+		key[campaignRow]("brand").says("never changes").shown(func(r *campaignRow) string { return k.cat.brands.byID[r.BrandID].Brand }),
+		key[campaignRow]("campaign").says(aboutKeys + "; unique within the brand").shown(func(r *campaignRow) string { return r.Campaign }),
 		text("name", maxText, func(r *campaignRow) *string { return &r.Name }).must(),
 		address("destination", func(r *campaignRow) *string { return &r.Destination }, func(r *campaignRow) redirect.DestinationPolicy {
 			return k.cat.policy(r.BrandID)
-		}).must(),
+		}).must().says("where links lead that have no destination of their own"),
 		text("goal", maxText, func(r *campaignRow) *string { return &r.Goal }),
 		text("target_audience", maxComment, func(r *campaignRow) *string { return &r.TargetAudience }),
 		text("niche", maxText, func(r *campaignRow) *string { return &r.Niche }),
-		moment("starts", func(r *campaignRow) *time.Time { return &r.Starts }),
-		moment("ends", func(r *campaignRow) *time.Time { return &r.Ends }),
-		template("utm_source", func(r *campaignRow) *string { return &r.UTMSource }),
-		template("utm_medium", func(r *campaignRow) *string { return &r.UTMMedium }),
-		template("utm_campaign", func(r *campaignRow) *string { return &r.UTMCampaign }),
-		template("utm_content", func(r *campaignRow) *string { return &r.UTMContent }),
-		template("utm_term", func(r *campaignRow) *string { return &r.UTMTerm }),
-		value("click_id_param", func(r *campaignRow) *string { return &r.ClickIDParam }, equal, parseParam),
+		moment("starts", func(r *campaignRow) *time.Time { return &r.Starts }).says("before it the links are not begun; null for no start"),
+		moment("ends", func(r *campaignRow) *time.Time { return &r.Ends }).says("the first moment at which the links are expired; null for never"),
+		template("utm_source", func(r *campaignRow) *string { return &r.UTMSource }).says(aboutTemplates),
+		template("utm_medium", func(r *campaignRow) *string { return &r.UTMMedium }).says(aboutTemplates),
+		template("utm_campaign", func(r *campaignRow) *string { return &r.UTMCampaign }).says(aboutTemplates),
+		template("utm_content", func(r *campaignRow) *string { return &r.UTMContent }).says(aboutTemplates),
+		template("utm_term", func(r *campaignRow) *string { return &r.UTMTerm }).says(aboutTemplates),
+		value("click_id_param", func(r *campaignRow) *string { return &r.ClickIDParam }, equal, parseParam).
+			says("query parameter in which destinations receive the click id, " + defaultClickIDParam + " where empty"),
 	}
 }
 
@@ -128,11 +131,11 @@ func checkPeriod(starts, ends time.Time, column string) error {
 	return refuse(column, "must be later than starts, %s", starts.Format(time.RFC3339))
 }
 
-func (k *campaignImport) write(c *Control, fresh, changed []campaignRow) (write, error) {
-	if err := numberRows(&c.numbers.campaigns, fresh, func(r *campaignRow) *uint32 { return &r.CampaignID }); err != nil {
+func (k *campaignImport) write(c *Control, rows []campaignRow, fresh int) (write, error) {
+	if err := numberRows(&c.numbers.campaigns, rows[:fresh], func(r *campaignRow) *uint32 { return &r.CampaignID }); err != nil {
 		return write{}, err
 	}
-	rows := stampRows(append(fresh, changed...), c.stamp())
+	stampRows(rows, c.stamp())
 	return write{
 		inserts: []insert{insertRows("campaigns", "", rows)},
 		learn:   func(next *catalog) { next.campaigns = next.campaigns.with(rows) },

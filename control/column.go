@@ -22,17 +22,29 @@ const (
 	maxCell    = 4096 // of any column that allows no more: longer ones are not worth parsing
 )
 
-// A column is one column of an import file.
+// A column is one column of an import file, and one field of the API's objects.
 type column[R any] struct {
 	name     string
+	about    string // what the API's description says of it
 	required bool
-	longest  int // cell in bytes, 0 for maxCell
+	longest  int      // cell in bytes, 0 for maxCell
+	shape    shape    // of its values in JSON
+	options  []string // the values there are, where that is a closed list
 	// set reads a cell into the row and reports whether that changed it. An empty cell sets the column's default.
 	// It is nil for a column that find has dealt with: one that names the row or another one.
 	set func(row *R, cell string) (changed bool, err error)
+	// show is the row's value, to be written as JSON; nil for a column that no answer of the API holds.
+	show func(row *R) (any, error)
 	// warn says what a person should look at in what set has accepted, empty for nothing; nil for a column that is never odd.
 	warn func(row *R) string
 }
+
+// What several columns have to say.
+const (
+	aboutKeys      = "key that people write, 1 to 64 letters, digits, dots, dashes and underscores; never changes"
+	aboutTemplates = "may hold {brand} {campaign} {influencer} {link} {platform} {content_format}"
+	aboutOverrides = "its own, with placeholders as a campaign's; the campaign's where empty"
+)
 
 // key is a column that says which row is meant.
 func key[R any](name string) column[R] { return column[R]{name: name, required: true} }
@@ -46,20 +58,48 @@ func (c column[R]) must() column[R] {
 	return c
 }
 
+// says describes a column to those who write programs.
+func (c column[R]) says(about string) column[R] {
+	c.about = about
+	return c
+}
+
+// warns is a column of which warn may say what is odd.
+func (c column[R]) warns(warn func(row *R) string) column[R] {
+	c.warn = warn
+	return c
+}
+
+// shown is a column whose text the API's answers hold.
+func (c column[R]) shown(text func(row *R) string) column[R] {
+	c.show = func(row *R) (any, error) { return text(row), nil }
+	return c
+}
+
+// like gives a column the shape of its values in JSON.
+func (c column[R]) like(s shape) column[R] {
+	c.shape = s
+	return c
+}
+
 // value is a column that fills one field of the row. parse may read what the columns before it have set.
 func value[R, V any](name string, at func(*R) *V, same func(V, V) bool, parse func(row *R, cell string) (V, error)) column[R] {
-	return column[R]{name: name, set: func(row *R, cell string) (bool, error) {
-		v, err := parse(row, cell)
-		if err != nil {
-			return false, err
-		}
-		field := at(row)
-		if same(*field, v) {
-			return false, nil
-		}
-		*field = v
-		return true, nil
-	}}
+	return column[R]{
+		name: name,
+		set: func(row *R, cell string) (bool, error) {
+			v, err := parse(row, cell)
+			if err != nil {
+				return false, err
+			}
+			field := at(row)
+			if same(*field, v) {
+				return false, nil
+			}
+			*field = v
+			return true, nil
+		},
+		show: func(row *R) (any, error) { return *at(row), nil },
+	}
 }
 
 func equal[V comparable](a, b V) bool { return a == b }
@@ -114,7 +154,7 @@ func parseLabel(cell, def string) (string, error) {
 
 // choice is one of a closed list; the first option is what an empty cell means.
 func choice[R any](name string, at func(*R) *string, options ...string) column[R] {
-	return value(name, at, equal, func(_ *R, cell string) (string, error) {
+	c := value(name, at, equal, func(_ *R, cell string) (string, error) {
 		switch {
 		case cell == "":
 			return options[0], nil
@@ -123,6 +163,8 @@ func choice[R any](name string, at func(*R) *string, options ...string) column[R
 		}
 		return "", fmt.Errorf("must be one of %s", strings.Join(slices.DeleteFunc(slices.Clone(options), isEmpty), ", "))
 	})
+	c.options = options
+	return c
 }
 
 func isEmpty(s string) bool { return s == "" }
@@ -139,7 +181,7 @@ func words[R any](name string, parse func(word string) (string, error), at func(
 			list = append(list, parsed)
 		}
 		return list, nil
-	})
+	}).like(aList)
 }
 
 // flag is true or false, with what an empty cell means.
@@ -154,7 +196,7 @@ func flag[R any](name string, def bool, at func(*R) *bool) column[R] {
 			return false, nil
 		}
 		return false, fmt.Errorf("must be true or false")
-	})
+	}).like(aFlag)
 }
 
 // count is a whole number from lo to hi, with what an empty cell means.
@@ -168,7 +210,7 @@ func count[R any, N uint16 | uint64](name string, lo, hi, def N, at func(*R) *N)
 			return 0, fmt.Errorf("must be a whole number from %d to %d", lo, hi)
 		}
 		return N(n), nil
-	})
+	}).like(aNumber)
 }
 
 // noTime is how a DateTime column says that no time is set.
@@ -176,12 +218,19 @@ func noTime() time.Time { return time.Unix(0, 0).UTC() }
 
 // moment is a point in time, UTC; empty is no time.
 func moment[R any](name string, at func(*R) *time.Time) column[R] {
-	return value(name, at, time.Time.Equal, func(_ *R, cell string) (time.Time, error) {
+	c := value(name, at, time.Time.Equal, func(_ *R, cell string) (time.Time, error) {
 		if cell == "" {
 			return noTime(), nil
 		}
 		return parseTime(cell)
-	})
+	}).like(aMoment)
+	c.show = func(row *R) (any, error) {
+		if t := *at(row); !t.Equal(noTime()) {
+			return t.UTC(), nil
+		}
+		return nil, nil
+	}
+	return c
 }
 
 // parseTime reads an RFC 3339 time or a day, which means its first moment in UTC. The years are those that a DateTime holds.
@@ -212,7 +261,7 @@ func money[R any](name string, at func(*R) *decimal.Decimal, currency func(*R) s
 			return decimal.Zero, nil
 		}
 		return redirect.ParseAmount(cell, currency(row))
-	})
+	}).like(anAmount).shown(func(row *R) string { return at(row).StringFixed(moneyDigits) })
 }
 
 // template is a UTM value with placeholders.
@@ -236,16 +285,4 @@ func address[R any](name string, at func(*R) *string, policy func(*R) redirect.D
 	})
 	c.warn = func(row *R) string { return oddAddress(*at(row)) }
 	return c
-}
-
-// oddAddress says what a person should look at in a stored address, empty for nothing.
-func oddAddress(stored string) string {
-	if !strings.Contains(stored, "xn--") { // addresses are stored in punycode: one look spares nearly all a second check
-		return ""
-	}
-	d, err := redirect.CheckDestination(stored, redirect.DestinationPolicy{})
-	if err != nil || !d.MixedScripts {
-		return "" // an app's address has no host
-	}
-	return "names a host that mixes scripts, as look-alike names do: make sure that " + d.URL + " is the one meant"
 }

@@ -68,6 +68,11 @@ func (k *commissionImport) identity() []string {
 	return []string{"campaign", "influencer", "tier", "event", "model", "starts"}
 }
 
+func (k *commissionImport) owner(r *ruleRow) (uint32, string) {
+	campaign := k.cat.campaigns.byID[r.CampaignID]
+	return campaign.BrandID, campaign.Campaign
+}
+
 func (k *commissionImport) columns() []column[ruleRow] {
 	return []column[ruleRow]{
 		key[ruleRow]("campaign"),
@@ -206,10 +211,10 @@ func (k *commissionImport) check(r *ruleRow, _ change) error {
 	return checkPeriod(r.Starts, r.Ends, "ends")
 }
 
-func (k *commissionImport) write(c *Control, fresh, changed []ruleRow) (write, error) {
-	if err := numberRows(&c.numbers.rules, fresh, func(r *ruleRow) *uint32 { return &r.RuleID }); err != nil {
+func (k *commissionImport) write(c *Control, rows []ruleRow, fresh int) (write, error) {
+	if err := numberRows(&c.numbers.rules, rows[:fresh], func(r *ruleRow) *uint32 { return &r.RuleID }); err != nil {
 		return write{}, err
 	}
-	rows := stampRows(append(fresh, changed...), c.stamp())
+	stampRows(rows, c.stamp())
 	return write{inserts: []insert{insertRows("commission_rules", "", rows)}}, nil
 }

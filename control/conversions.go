@@ -76,6 +76,8 @@ func (k *conversionImport) name() string { return "conversions" }
 // identity is empty: a conversion may be told as often as anyone likes.
 func (k *conversionImport) identity() []string { return nil }
 
+func (k *conversionImport) owner(r *conversionRow) (uint32, string) { return r.BrandID, r.TxID }
+
 // columns are all dealt with by find, since each depends on the brand, which the click id or the coupon gives.
 func (k *conversionImport) columns() []column[conversionRow] {
 	return []column[conversionRow]{
@@ -274,14 +276,14 @@ func (k *conversionImport) setTexts(row *conversionRow, rec record) (err error) 
 func (k *conversionImport) check(*conversionRow, change) error { return nil }
 
 // write names the batch after what it says, so that the same chunk sent twice, its answer lost in between, is one batch.
-func (k *conversionImport) write(_ *Control, fresh, _ []conversionRow) (write, error) {
+func (k *conversionImport) write(_ *Control, rows []conversionRow, _ int) (write, error) {
 	hash := sha256.New()
-	for i := range fresh {
-		fmt.Fprintln(hash, fresh[i].statement().text())
+	for i := range rows {
+		fmt.Fprintln(hash, rows[i].statement().text())
 	}
 	batch := "import-" + hex.EncodeToString(hash.Sum(nil)[:16])
-	for i := range fresh {
-		fresh[i].BatchID = batch
+	for i := range rows {
+		rows[i].BatchID = batch
 	}
-	return write{inserts: []insert{insertRows("conversions", batch, fresh)}}, nil
+	return write{inserts: []insert{insertRows("conversions", batch, rows)}}, nil
 }

@@ -111,7 +111,7 @@ func (c *cutter) next() (part, error) {
 		rec := record{line, c.header, cells}
 		key, keyed := c.key(rec, err)
 		if earlier, twice := c.seen[key]; twice && keyed {
-			p.repeats = append(p.repeats, rec.reject(c.header.layout.identity[0], repeats(earlier)))
+			p.repeats = append(p.repeats, rec.reject(c.header.layout.identity[0], repeats(lineOfFile(earlier))))
 			raw = bytes.Repeat([]byte("\n"), bytes.Count(raw, []byte("\n")))
 		} else {
 			p.records++
@@ -152,4 +152,4 @@ func (c *cutter) accept(p part, rejected []Reject) {
 }
 
 // repeats is the reason for refusing a line that means the same row as an earlier one.
-func repeats(line int) string { return fmt.Sprintf("repeats the key of line %d", line) }
+func repeats(place string) string { return "repeats the key of " + place }

@@ -37,17 +37,24 @@ type domainImport struct {
 func (k *domainImport) name() string       { return "domains" }
 func (k *domainImport) identity() []string { return []string{"host"} }
 
+func (k *domainImport) owner(r *domainRow) (uint32, string) { return r.BrandID, r.Host }
+
 func (k *domainImport) columns() []column[domainRow] {
 	return []column[domainRow]{
-		key[domainRow]("host"),
-		key[domainRow]("brand"),
-		address("home_url", func(d *domainRow) *string { return &d.HomeURL }, k.policy),
-		address("fallback_url", func(d *domainRow) *string { return &d.FallbackURL }, k.policy),
-		address("not_found_url", func(d *domainRow) *string { return &d.NotFoundURL }, k.policy),
-		choice("vanity", func(d *domainRow) *string { return &d.Vanity }, vanityOpen, vanitySigned),
-		appLinks("apple_app_site_association", func(d *domainRow) *string { return &d.AppleApps }, checkAppleApps),
-		appLinks("assetlinks", func(d *domainRow) *string { return &d.AssetLinks }, checkAssetLinks),
-		flag("default", false, func(d *domainRow) *bool { return &d.IsDefault }),
+		key[domainRow]("host").says("what short URLs begin with, such as go.brand.example; no port").shown(func(d *domainRow) string { return d.Host }),
+		key[domainRow]("brand").says("never changes: printed codes are signed by it").shown(func(d *domainRow) string {
+			return k.cat.brands.byID[d.BrandID].Brand
+		}),
+		address("home_url", func(d *domainRow) *string { return &d.HomeURL }, k.policy).says("where / leads"),
+		address("fallback_url", func(d *domainRow) *string { return &d.FallbackURL }, k.policy).says("where expired and disabled links lead"),
+		address("not_found_url", func(d *domainRow) *string { return &d.NotFoundURL }, k.policy).says("where unknown links lead"),
+		choice("vanity", func(d *domainRow) *string { return &d.Vanity }, vanityOpen, vanitySigned).
+			says("signed: a slug needs its signature suffix; open where empty"),
+		appLinks("apple_app_site_association", func(d *domainRow) *string { return &d.AppleApps }, checkAppleApps).like(anObject).
+			says("published below /.well-known/, for iOS apps that open the links"),
+		appLinks("assetlinks", func(d *domainRow) *string { return &d.AssetLinks }, checkAssetLinks).like(aDocument).
+			says("published below /.well-known/, for Android apps that open the links"),
+		flag("default", false, func(d *domainRow) *bool { return &d.IsDefault }).says("one domain of a brand at most"),
 	}
 }
 
@@ -89,7 +96,7 @@ func (k *domainImport) find(rec record) (domainRow, string, bool, error) {
 		return domainRow{}, host, true, refuse("brand", "cannot change: the host's printed codes are signed by brand %q",
 			k.cat.brands.byID[stored.BrandID].Brand)
 	}
-	return domainRow{}, host, true, refuse("host", "is taken")
+	return domainRow{}, host, true, refuse("host", "%s", ErrTaken).because(ErrTaken)
 }
 
 func (k *domainImport) check(d *domainRow, _ change) error {
@@ -105,11 +112,11 @@ func (k *domainImport) check(d *domainRow, _ change) error {
 	return nil
 }
 
-func (k *domainImport) write(c *Control, fresh, changed []domainRow) (write, error) {
-	if err := numberRows(&c.numbers.domains, fresh, func(r *domainRow) *uint32 { return &r.DomainID }); err != nil {
+func (k *domainImport) write(c *Control, rows []domainRow, fresh int) (write, error) {
+	if err := numberRows(&c.numbers.domains, rows[:fresh], func(r *domainRow) *uint32 { return &r.DomainID }); err != nil {
 		return write{}, err
 	}
-	rows := stampRows(append(fresh, changed...), c.stamp())
+	stampRows(rows, c.stamp())
 	return write{
 		inserts: []insert{insertRows("domains", "", rows)},
 		learn:   func(next *catalog) { next.domains = next.domains.with(rows) },

@@ -60,16 +60,19 @@ type followerKey struct {
 func (k *influencerImport) name() string       { return "influencers" }
 func (k *influencerImport) identity() []string { return []string{"influencer"} }
 
+func (k *influencerImport) owner(r *creator) (uint32, string) { return 0, r.Influencer }
+
 func (k *influencerImport) columns() []column[creator] {
 	return []column[creator]{
-		key[creator]("influencer"),
+		key[creator]("influencer").says(aboutKeys).shown(func(r *creator) string { return r.Influencer }),
 		text("name", maxText, func(r *creator) *string { return &r.Name }).must(),
-		label("platform", func(r *creator) *string { return &r.Platform }),
-		text("handle", maxText, func(r *creator) *string { return &r.Handle }),
-		value("country", func(r *creator) *string { return &r.Country }, equal, parseCountry),
+		label("platform", func(r *creator) *string { return &r.Platform }).says("where the creator is at home: instagram, tiktok, youtube …"),
+		text("handle", maxText, func(r *creator) *string { return &r.Handle }).says("name there"),
+		value("country", func(r *creator) *string { return &r.Country }, equal, parseCountry).says("ISO 3166-1 alpha-2"),
 		text("niche", maxText, func(r *creator) *string { return &r.Niche }),
-		{name: "as_of", set: k.setDay},
-		{name: "followers", set: k.setFollowers},
+		column[creator]{name: "as_of", set: k.setDay}.says("day that followers are of, today where empty; none in the future"),
+		column[creator]{name: "followers", set: k.setFollowers, show: showFollowers}.like(aNumber).
+			says("the newest count; a changed one is one more snapshot, reports know the tier of each day"),
 	}
 }
 
@@ -97,6 +100,8 @@ func (k *influencerImport) setDay(r *creator, cell string) (bool, error) {
 	r.asOf = day
 	return false, err
 }
+
+func showFollowers(r *creator) (any, error) { return r.Followers, nil }
 
 // setFollowers makes a changed count a snapshot. Without a day it holds for today; the newest day is the current one.
 func (k *influencerImport) setFollowers(r *creator, cell string) (bool, error) {
@@ -178,31 +183,32 @@ func (k *influencerImport) find(rec record) (creator, string, bool, error) {
 
 func (k *influencerImport) check(_ *creator, change change) error {
 	if change == updated && !k.scope.All {
-		return refuse("influencer", "is shared by all brands: changing one needs a token for all brands")
+		return refuse("influencer", "is shared by all brands: changing one needs a token for all brands").because(ErrForbidden)
 	}
 	return nil
 }
 
 // write stores snapshots first: were they lost after the count had changed, no later import would bring them back.
-func (k *influencerImport) write(c *Control, fresh, changed []creator) (write, error) {
-	if err := numberRows(&c.numbers.influencers, fresh, func(r *creator) *uint32 { return &r.InfluencerID }); err != nil {
+func (k *influencerImport) write(c *Control, rows []creator, fresh int) (write, error) {
+	if err := numberRows(&c.numbers.influencers, rows[:fresh], func(r *creator) *uint32 { return &r.InfluencerID }); err != nil {
 		return write{}, err
 	}
 	stamp := c.stamp()
-	var rows []influencerRow
+	influencers := make([]influencerRow, len(rows))
 	var snapshots []followerRow
-	for _, r := range append(fresh, changed...) {
-		r.stamp = stamp
-		rows = append(rows, r.influencerRow)
+	for i := range rows {
+		r := &rows[i]
+		r.mark(stamp)
+		influencers[i] = r.influencerRow
 		if r.snapshot != nil {
 			r.snapshot.InfluencerID, r.snapshot.Version = r.InfluencerID, stamp.Version
 			snapshots = append(snapshots, *r.snapshot)
 		}
 	}
-	w := write{learn: func(next *catalog) { next.influencers = next.influencers.with(rows) }}
+	w := write{learn: func(next *catalog) { next.influencers = next.influencers.with(influencers) }}
 	if len(snapshots) > 0 {
 		w.inserts = append(w.inserts, insertRows("influencer_followers", "", snapshots))
 	}
-	w.inserts = append(w.inserts, insertRows("influencers", "", rows))
+	w.inserts = append(w.inserts, insertRows("influencers", "", influencers))
 	return w, nil
 }

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -52,81 +51,94 @@ type linkKey struct {
 	link  string
 }
 
-// A slugPlace is where a vanity slug stands.
-type slugPlace struct {
-	domain uint32
-	slug   string
-}
-
 type linkImport struct {
 	scope  Scope
 	cat    *catalog
+	view   *linkView // of what the API shows
 	now    time.Time
 	stored map[linkKey]linkRow
-	slugs  map[slugPlace]linkKey // holders of the slugs that the chunk names, its own rows included
+	slugs  *slugBook
+	// spent are the slugs of deleted links, by the creators they were printed for: who taps one must never be credited to
+	// another creator. The same creator may have it again, as when a link was deleted by mistake.
+	spent map[slugPlace]uint32
 }
 
 func (k *linkImport) name() string       { return "links" }
 func (k *linkImport) identity() []string { return []string{"link", "domain"} }
+
+func (k *linkImport) owner(r *linkRow) (uint32, string) { return r.BrandID, r.Link }
 
 func (k *linkImport) columns() []column[linkRow] {
 	policy := func(r *linkRow) redirect.DestinationPolicy { return k.cat.policy(r.BrandID) }
 	anywhere := func(*linkRow) redirect.DestinationPolicy { return redirect.DestinationPolicy{} }
 	currency := func(r *linkRow) string { return r.Currency }
 	return []column[linkRow]{
-		key[linkRow]("link"),
-		key[linkRow]("domain"),
-		key[linkRow]("campaign"),
-		key[linkRow]("influencer"),
-		value("slug", func(r *linkRow) *string { return &r.Slug }, equal, k.slug),
-		value("coupon", func(r *linkRow) *string { return &r.Coupon }, equal, parseCoupon[linkRow]),
-		address("destination", func(r *linkRow) *string { return &r.Destination }, policy),
-		template("utm_source", func(r *linkRow) *string { return &r.UTMSource }),
-		template("utm_medium", func(r *linkRow) *string { return &r.UTMMedium }),
-		template("utm_campaign", func(r *linkRow) *string { return &r.UTMCampaign }),
-		template("utm_content", func(r *linkRow) *string { return &r.UTMContent }),
-		template("utm_term", func(r *linkRow) *string { return &r.UTMTerm }),
+		key[linkRow]("link").says(aboutKeys + "; unique within the brand").shown(func(r *linkRow) string { return r.Link }),
+		key[linkRow]("domain").says("host of the short URL; never changes").shown(func(r *linkRow) string { return k.cat.domains.byID[r.DomainID].Host }),
+		key[linkRow]("campaign").says("never changes: old clicks hang on it").shown(func(r *linkRow) string {
+			return k.cat.campaigns.byID[r.CampaignID].Campaign
+		}),
+		key[linkRow]("influencer").says("never changes: old clicks hang on it").shown(func(r *linkRow) string {
+			return k.cat.influencers.byID[r.InfluencerID].Influencer
+		}),
+		value("slug", func(r *linkRow) *string { return &r.Slug }, equal, k.slug).says("path of the short URL in place of the signed code"),
+		value("coupon", func(r *linkRow) *string { return &r.Coupon }, equal, parseCoupon[linkRow]).
+			says("sales with it are the link's, without a click; kept in upper case"),
+		address("destination", func(r *linkRow) *string { return &r.Destination }, policy).says("its own; the campaign's where empty"),
+		template("utm_source", func(r *linkRow) *string { return &r.UTMSource }).says(aboutOverrides),
+		template("utm_medium", func(r *linkRow) *string { return &r.UTMMedium }).says(aboutOverrides),
+		template("utm_campaign", func(r *linkRow) *string { return &r.UTMCampaign }).says(aboutOverrides),
+		template("utm_content", func(r *linkRow) *string { return &r.UTMContent }).says(aboutOverrides),
+		template("utm_term", func(r *linkRow) *string { return &r.UTMTerm }).says(aboutOverrides),
 		choice("content_format", func(r *linkRow) *string { return &r.ContentFormat },
-			"", "carousel", "image", "reel", "video", "story", "live", "post"),
+			"", "carousel", "image", "reel", "video", "story", "live", "post").says("of the post that shows the link"),
 		choice("integration_style", func(r *linkRow) *string { return &r.IntegrationStyle }, "", "native", "ad"),
-		flag("has_cta", false, func(r *linkRow) *bool { return &r.HasCTA }),
-		flag("faceless", false, func(r *linkRow) *bool { return &r.Faceless }),
+		flag("has_cta", false, func(r *linkRow) *bool { return &r.HasCTA }).says("whether the post calls to act"),
+		flag("faceless", false, func(r *linkRow) *bool { return &r.Faceless }).says("whether the creator stays out of the picture"),
 		choice("deal", func(r *linkRow) *string { return &r.Deal }, "", "paid", "barter", "affiliate"),
 		value("currency", func(r *linkRow) *string { return &r.Currency }, equal, func(r *linkRow, cell string) (string, error) {
 			return k.cat.currency(r.BrandID, cell)
-		}),
-		money("fee", func(r *linkRow) *decimal.Decimal { return &r.Fee }, currency),
-		money("product_cost", func(r *linkRow) *decimal.Decimal { return &r.ProductCost }, currency),
-		address("post_url", func(r *linkRow) *string { return &r.PostURL }, anywhere),
-		value("rules", func(r *linkRow) *string { return &r.Rules }, equal, parseRules),
-		value("starts", func(r *linkRow) *time.Time { return &r.Starts }, time.Time.Equal, k.start),
-		moment("expires", func(r *linkRow) *time.Time { return &r.Expires }),
-		address("fallback_url", func(r *linkRow) *string { return &r.FallbackURL }, policy),
-		flag("enabled", true, func(r *linkRow) *bool { return &r.Enabled }),
+		}).says("the brand's, also where empty"),
+		money("fee", func(r *linkRow) *decimal.Decimal { return &r.Fee }, currency).says("paid to the creator; counts once, on the day the link starts"),
+		money("product_cost", func(r *linkRow) *decimal.Decimal { return &r.ProductCost }, currency).says("of what the creator was given"),
+		address("post_url", func(r *linkRow) *string { return &r.PostURL }, anywhere).says("the post that shows the link"),
+		value("rules", func(r *linkRow) *string { return &r.Rules }, equal, parseRules).says("empty: this version evaluates none"),
+		k.startColumn(),
+		moment("expires", func(r *linkRow) *time.Time { return &r.Expires }).says("the first moment at which it is expired; null for never"),
+		address("fallback_url", func(r *linkRow) *string { return &r.FallbackURL }, policy).
+			says("where it leads when it is expired or disabled; the domain's where empty"),
+		flag("enabled", true, func(r *linkRow) *bool { return &r.Enabled }).says("its own switch; state tells what the edge does"),
 	}
 }
 
+// slug lets a link keep what it has, reserved or not.
 func (k *linkImport) slug(r *linkRow, cell string) (string, error) {
-	switch holder, taken := k.slugs[slugPlace{r.DomainID, cell}]; {
-	case cell == "":
-		return "", nil
-	case !redirect.ValidSlug([]byte(cell)):
-		return "", fmt.Errorf("must be 3 to 64 of a-z, 0-9, _ and -, a letter or digit first, and not %d letters and digits, "+
-			"which is a signed code's shape", redirect.CodeLen)
-	case reservedSlug(cell):
-		return "", fmt.Errorf("is reserved")
-	case taken && holder != (linkKey{r.BrandID, r.Link}):
-		return "", fmt.Errorf("is taken on this host by link %q", holder.link)
+	if cell == "" || cell == r.Slug {
+		return cell, nil
+	}
+	if err := checkSlug(cell); err != nil {
+		return "", err
+	}
+	place := slugPlace{r.DomainID, cell}
+	if err := k.slugs.check(slugWish{linkKey{r.BrandID, r.Link}, place}); err != nil {
+		return "", err
+	}
+	if creator, spent := k.spent[place]; spent && creator != r.InfluencerID {
+		return "", fmt.Errorf("%w for good: it was printed for creator %q, on a link that was deleted",
+			ErrTaken, k.cat.influencers.byID[creator].Influencer)
 	}
 	return cell, nil
 }
 
-// reservedSlug keeps paths free that operators and browsers expect to mean something else.
-func reservedSlug(slug string) bool {
-	return slices.Contains([]string{"admin", "api", "assets", "healthz", "login", "metrics", "readyz", "static", "well-known"}, slug)
+// startColumn is the moment of minting where the file names none.
+func (k *linkImport) startColumn() column[linkRow] {
+	at := func(r *linkRow) *time.Time { return &r.Starts }
+	c := moment("starts", at).says("before it the link is not begun; the time of minting where empty")
+	c.set = value("starts", at, time.Time.Equal, k.start).set
+	return c
 }
 
-// start is the moment of minting where the file names none; a link that has one keeps it.
+// start is the moment of minting where the cell is empty; a link that has one keeps it.
 func (k *linkImport) start(r *linkRow, cell string) (time.Time, error) {
 	switch {
 	case cell != "":
@@ -152,13 +164,15 @@ func parseRules(_ *linkRow, cell string) (string, error) {
 
 // prepare reads the links that the chunk's keys mean and those that hold its slugs.
 func (k *linkImport) prepare(ctx context.Context, c *Control, recs []record) error {
-	k.cat, k.now = c.catalog.Load(), c.cfg.Now().UTC()
-	k.stored, k.slugs = make(map[linkKey]linkRow, len(recs)), map[slugPlace]linkKey{}
+	k.open(c)
+	k.now = c.cfg.Now().UTC()
+	k.stored, k.spent = make(map[linkKey]linkRow, len(recs)), map[slugPlace]uint32{}
 	named, err := ext.NewTable("named", ext.Column("brand", "UInt32"), ext.Column("link", "String"),
 		ext.Column("domain", "UInt32"), ext.Column("slug", "String"))
 	if err != nil {
 		return err
 	}
+	var wishes []slugWish
 	for _, rec := range recs {
 		domain, brand, err := k.cat.domain(k.scope, rec)
 		if err != nil {
@@ -167,22 +181,26 @@ func (k *linkImport) prepare(ctx context.Context, c *Control, recs []record) err
 		if err := named.Append(brand.BrandID, rec.cell("link"), domain.DomainID, rec.cell("slug")); err != nil {
 			return err
 		}
+		if rec.header.has("slug") {
+			wishes = append(wishes, slugWish{linkKey{brand.BrandID, rec.cell("link")}, slugPlace{domain.DomainID, rec.cell("slug")}})
+		}
 	}
 	// A link's key and brand never change, so any of its rows finds its id; FINAL then reads only those ids.
-	rows, err := selectRows[linkRow](withTable(ctx, named), c.store, "links", `NOT deleted AND link_id IN (
+	rows, err := selectRows[linkRow](withTable(ctx, named), c.store, "links", `link_id IN (
 		SELECT link_id FROM links WHERE (brand_id, link) IN (SELECT brand, link FROM named)
 		OR slug != '' AND (domain_id, slug) IN (SELECT domain, slug FROM named WHERE slug != ''))`)
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
-		key := linkKey{row.BrandID, row.Link}
-		k.stored[key] = row
-		if row.Slug != "" {
-			k.slugs[slugPlace{row.DomainID, row.Slug}] = key
+		if row.Deleted {
+			k.spent[slugPlace{row.DomainID, row.Slug}] = row.InfluencerID
+			continue
 		}
+		k.stored[linkKey{row.BrandID, row.Link}] = row
 	}
-	return nil
+	k.slugs, err = newSlugBook(ctx, c.store, k.stored, wishes)
+	return err
 }
 
 func (k *linkImport) find(rec record) (linkRow, string, bool, error) {
@@ -222,8 +240,7 @@ func (k *linkImport) find(rec record) (linkRow, string, bool, error) {
 	return stored, id, true, nil
 }
 
-// check takes the row's slug, and gives back the one it had, for the lines that follow.
-func (k *linkImport) check(r *linkRow, change change) error {
+func (k *linkImport) check(r *linkRow, _ change) error {
 	if err := checkPeriod(r.Starts, r.Expires, "expires"); err != nil {
 		return err
 	}
@@ -231,28 +248,22 @@ func (k *linkImport) check(r *linkRow, change change) error {
 	if err := checkClickIDParam(param, r.Destination, "destination"); err != nil {
 		return err
 	}
-	key := linkKey{r.BrandID, r.Link}
-	if change == updated {
-		delete(k.slugs, slugPlace{r.DomainID, k.stored[key].Slug})
-	}
-	if r.Slug != "" {
-		k.slugs[slugPlace{r.DomainID, r.Slug}] = key
-	}
+	k.slugs.claim(r.slugWish())
 	return nil
 }
 
 // write mints the fresh links with their brand's active key.
-func (k *linkImport) write(c *Control, fresh, changed []linkRow) (write, error) {
-	if err := numberRows(&c.numbers.links, fresh, func(r *linkRow) *uint32 { return &r.LinkID }); err != nil {
+func (k *linkImport) write(c *Control, rows []linkRow, fresh int) (write, error) {
+	if err := numberRows(&c.numbers.links, rows[:fresh], func(r *linkRow) *uint32 { return &r.LinkID }); err != nil {
 		return write{}, err
 	}
-	for i := range fresh {
-		slot, err := k.cat.activeSlot(fresh[i].BrandID)
+	for i := range rows[:fresh] {
+		slot, err := k.cat.activeSlot(rows[i].BrandID)
 		if err != nil {
 			return write{}, err
 		}
-		fresh[i].KeyID = slot
+		rows[i].KeyID = slot
 	}
-	rows := stampRows(append(fresh, changed...), c.stamp())
+	stampRows(rows, c.stamp())
 	return write{inserts: []insert{insertRows("links", "", rows)}}, nil
 }
