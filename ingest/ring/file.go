@@ -88,8 +88,8 @@ func createFile(dir string, h header, disk syncFunc) (_ *file, err error) {
 		return nil, fmt.Errorf("map %s: %w", path, err)
 	}
 	x := &file{path: path, mapped: mapped, disk: disk}
-	x.begin(h, h.length-headerBytes) // new blocks read as zeros
-	if err := f.Sync(); err != nil {
+	x.begin(h, h.length-headerBytes)                // new blocks read as zeros
+	if err := disk(x, 0, headerBytes); err != nil { // its length and blocks too
 		return nil, errors.Join(fmt.Errorf("sync %s: %w", path, err), unix.Munmap(mapped))
 	}
 	if err := os.Rename(unfinished, path); err != nil {
