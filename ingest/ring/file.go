@@ -23,6 +23,7 @@ type file struct {
 	mapped []byte // whole file, header included; nil once unmapped
 
 	recovered bool // an earlier process wrote it
+	spoiled   bool // keeper only: it failed to be used again, and may have another's number by now
 	damaged   bool // reader only: to be kept aside instead of removed
 
 	disk      syncFunc
@@ -88,8 +89,8 @@ func createFile(dir string, h header, disk syncFunc) (_ *file, err error) {
 		return nil, fmt.Errorf("map %s: %w", path, err)
 	}
 	x := &file{path: path, mapped: mapped, disk: disk}
-	x.begin(h, h.length-headerBytes)                // new blocks read as zeros
-	if err := disk(x, 0, headerBytes); err != nil { // its length and blocks too
+	x.begin(h, h.length-headerBytes) // new blocks read as zeros
+	if err := disk(x, 0, headerBytes); err != nil {
 		return nil, errors.Join(fmt.Errorf("sync %s: %w", path, err), unix.Munmap(mapped))
 	}
 	if err := os.Rename(unfinished, path); err != nil {

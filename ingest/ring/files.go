@@ -215,7 +215,9 @@ func (fs *files) makeRoom() error {
 }
 
 // reusable reports whether the file of a released segment can hold another.
-func (f *file) reusable(c Config) bool { return !f.recovered && len(f.mapped) == c.SegmentBytes }
+func (f *file) reusable(c Config) bool {
+	return !f.recovered && !f.spoiled && len(f.mapped) == c.SegmentBytes
+}
 
 // prepare makes the lane's next file where one is wanted and the budget allows.
 func (fs *files) prepare(lane int) error {
@@ -245,7 +247,8 @@ func (fs *files) prepare(lane int) error {
 	fs.count += made
 	if err != nil {
 		if f != nil {
-			fs.freed = append(fs.freed, f)
+			f.spoiled = true
+			fs.freed = append(fs.freed, f) // to be removed
 		}
 		return err
 	}
