@@ -33,11 +33,17 @@ func (c *Control) API(mux *http.ServeMux) huma.API {
 	config.Security = []map[string][]string{{"bearer": {}}}
 	config.RejectUnknownQueryParameters = true // a misspelt filter must not show everything
 	api := humago.NewWithPrefix(mux, apiPrefix, config)
-	api.UseMiddleware(c.authorizeOperation(api), c.wholeQuery(api))
+	api.UseMiddleware(c.onlyLeader(api), c.authorizeOperation(api), c.limitRate(api), c.wholeQuery(api), c.answerOnce(api))
 	c.registerImport(api)
+	c.registerBrands(api)
+	c.registerDomains(api)
+	c.registerInfluencers(api)
+	c.registerCampaigns(api)
 	c.registerLinks(api)
 	c.registerKeys(api)
 	c.registerTokens(api)
+	c.registerAudit(api)
+	c.registerBackup(api)
 	return api
 }
 
@@ -71,15 +77,14 @@ func (c *Control) authorizeOperation(api huma.API) func(huma.Context, func(huma.
 		case errors.Is(err, ErrUnauthorized):
 			ctx.SetHeader("WWW-Authenticate", `Bearer realm="carom"`)
 		}
-		if err := huma.WriteErr(api, ctx, HTTPStatus(err), err.Error()); err != nil {
-			c.cfg.Log.Debug("answer not written", "err", err)
-		}
+		c.refuse(api, ctx, HTTPStatus(err), err)
 	}
 }
 
 // operation describes one operation of the API.
 func operation(id, method, path string, role Role, summary string) huma.Operation {
 	return huma.Operation{
+		Parameters:  headersOf(method),
 		OperationID: id, Method: method, Path: path, Summary: summary,
 		Metadata: map[string]any{RoleKey: role},
 		Errors: []int{
@@ -88,35 +93,17 @@ func operation(id, method, path string, role Role, summary string) huma.Operatio
 	}
 }
 
-// problem turns an error into the answer for it. What is not the caller's to know goes to the log.
-func (c *Control) problem(err error) error {
-	var cell *cellError
-	detail := func(location string) *huma.ErrorDetail {
-		return &huma.ErrorDetail{Location: location, Message: err.Error()}
-	}
-	switch {
-	case err == nil:
+// headersOf describes what every operation with a method reads of a request's headers.
+func headersOf(method string) []*huma.Param {
+	if method == http.MethodGet {
 		return nil
-	case errors.As(err, &cell):
-		return huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "body." + cell.column, Message: cell.reason})
-	case errors.Is(err, ErrNotFound):
-		return huma.Error404NotFound(err.Error())
-	case errors.Is(err, ErrForbidden):
-		return huma.Error403Forbidden(err.Error())
-	case errors.Is(err, ErrHeader), errors.Is(err, ErrTarget):
-		return huma.Error422UnprocessableEntity(err.Error(), detail("body"))
-	case errors.Is(err, ErrKeyKind):
-		return huma.Error422UnprocessableEntity(err.Error(), detail("body.kind"))
-	case errors.Is(err, ErrCursor):
-		return huma.Error422UnprocessableEntity(err.Error(), detail("query.cursor"))
-	case errors.Is(err, ErrAmbiguous), errors.Is(err, ErrNoSlot), errors.Is(err, ErrKeyInUse):
-		return huma.Error409Conflict(err.Error())
-	case errors.Is(err, ErrUnconfirmed):
-		c.cfg.Log.Error("write to ClickHouse", "err", err)
-		return huma.Error503ServiceUnavailable(ErrUnconfirmed.Error() + ": it may be stored or not; sending it again is harmless")
 	}
-	c.cfg.Log.Error("API", "err", err)
-	return huma.Error500InternalServerError("the log of the control process has the reason")
+	longest := maxIdempotencyKey
+	return []*huma.Param{{
+		Name: idempotencyKey, In: "header", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: &longest},
+		Description: "A key of the client's own. The same request with the same key is carried out once, within a day; it is answered the " +
+			"same again, or 409 where the answer held a secret. Another request with the key gets 422.",
+	}}
 }
 
 type importRequest struct {

@@ -34,10 +34,13 @@ const (
 type brandImport struct {
 	scope Scope
 	cat   *catalog
+	hosts map[uint32][]string // by brand: where its links lead, as far as prepare was asked
 }
 
 func (k *brandImport) name() string       { return "brands" }
 func (k *brandImport) identity() []string { return []string{"brand"} }
+
+func (k *brandImport) owner(r *brandRow) (uint32, string) { return r.BrandID, r.Brand }
 
 func (k *brandImport) columns() []column[brandRow] {
 	return []column[brandRow]{
@@ -53,7 +56,7 @@ func (k *brandImport) columns() []column[brandRow] {
 		flag("unsigned_pixel", false, func(b *brandRow) *bool { return &b.UnsignedPixel }).
 			says("whether conversions of browsers, which sign nothing, are taken; reports keep them apart"),
 		words("destination_hosts", redirect.CanonicalHost, func(b *brandRow) *[]string { return &b.DestinationHosts }).
-			says("the only hosts that a destination may name; any where empty"),
+			says("the only hosts that a destination may name; any where empty").warns(k.leftOut),
 		words("app_schemes", redirect.CheckAppScheme, func(b *brandRow) *[]string { return &b.AppSchemes }).
 			says("URL schemes of apps that a destination may have besides http and https"),
 	}
@@ -85,9 +88,9 @@ func parseZone(_ *brandRow, cell string) (string, error) {
 	return cell, nil
 }
 
-func (k *brandImport) prepare(_ context.Context, c *Control, _ []record) error {
+func (k *brandImport) prepare(ctx context.Context, c *Control, recs []record) error {
 	k.cat = c.catalog.Load()
-	return nil
+	return k.prepareHosts(ctx, c.store, recs)
 }
 
 func (k *brandImport) find(rec record) (brandRow, string, bool, error) {
@@ -96,10 +99,13 @@ func (k *brandImport) find(rec record) (brandRow, string, bool, error) {
 		return brandRow{}, id, false, refuse("brand", "%s", err)
 	}
 	if !k.scope.Sees(id) {
-		return brandRow{}, id, false, refuse("brand", "is not one of this token's brands; only a token for all brands can add one")
+		return brandRow{}, id, false, refuse("brand", "is not one of this token's brands; only a token for all brands can add one").because(ErrForbidden)
 	}
 	if stored := k.cat.brands.byKey[id]; stored != nil {
 		return *stored, id, true, nil
+	}
+	if !k.scope.Role.Includes(Admin) {
+		return brandRow{}, id, false, refuse("brand", "is new: adding one needs the role %s", Admin).because(ErrForbidden)
 	}
 	return brandRow{Brand: id, DestinationHosts: []string{}, AppSchemes: []string{}}, id, false, nil
 }

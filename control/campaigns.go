@@ -50,6 +50,8 @@ type campaignImport struct {
 func (k *campaignImport) name() string       { return "campaigns" }
 func (k *campaignImport) identity() []string { return []string{"campaign", "brand"} }
 
+func (k *campaignImport) owner(r *campaignRow) (uint32, string) { return r.BrandID, r.Campaign }
+
 func (k *campaignImport) columns() []column[campaignRow] {
 	return []column[campaignRow]{
 		key[campaignRow]("brand").says("never changes").shown(func(r *campaignRow) string { return k.cat.brands.byID[r.BrandID].Brand }),

@@ -51,6 +51,24 @@ func (x index[K, R]) with(rows []R) index[K, R] {
 	return x
 }
 
+// page returns up to limit live rows with ids above after that keep lets through, in the order of their ids.
+func (x index[K, R]) page(after uint32, limit int, keep func(*R) bool) []R {
+	var rows []R
+	for _, id := range slices.Sorted(maps.Keys(x.byID)) {
+		row := x.byID[id]
+		if _, _, deleted := x.place(row); deleted || id <= after || !keep(row) {
+			continue
+		}
+		if rows = append(rows, *row); len(rows) == limit {
+			break
+		}
+	}
+	return rows
+}
+
+// count counts the live rows that keep lets through.
+func (x index[K, R]) count(keep func(*R) bool) int { return len(x.page(0, len(x.byID), keep)) }
+
 func loadCatalog(ctx context.Context, s store) (*catalog, error) {
 	brands, err := selectRows[brandRow](ctx, s, "brands", "true")
 	if err != nil {

@@ -26,6 +26,7 @@ type Client struct {
 	server string
 	token  string // sent as a header only: errors and logs show addresses
 	http   *http.Client
+	advice string // what to do where nothing answers
 }
 
 // NewClient returns a client for the control process at server, such as http://127.0.0.1:9090.
@@ -39,6 +40,7 @@ func NewClient(server, token string) (*Client, error) {
 	return &Client{
 		server: strings.TrimSuffix(server, "/") + apiPrefix,
 		token:  token,
+		advice: "see that carom up or carom control runs at this address",
 		http: &http.Client{
 			Transport: transport,
 			// A redirect would carry the token elsewhere.
@@ -46,6 +48,9 @@ func NewClient(server, token string) (*Client, error) {
 		},
 	}, nil
 }
+
+// Advise sets what errors tell people to do where nothing answers, when better is known than to look at the address.
+func (c *Client) Advise(advice string) { c.advice = advice }
 
 // Import sends a part of a CSV file: the header line, then the lines from firstLine on.
 func (c *Client) Import(ctx context.Context, kind string, firstLine int, part []byte) (Result, error) {
@@ -115,10 +120,22 @@ func (f LinkFilter) query() url.Values {
 	return url.Values{"brand": {f.Brand}, "campaign": {f.Campaign}, "influencer": {f.Influencer}}
 }
 
-// Link returns the link with this key; brand may be empty where only one has it.
+// Link returns the link with this key; brand may be empty where only one has it. Enabled is its own switch; State tells what
+// the edge does.
 func (c *Client) Link(ctx context.Context, brand, link string) (LinkDetail, error) {
 	var detail LinkDetail
 	return detail, c.call(ctx, http.MethodGet, "/links/"+url.PathEscape(link), url.Values{"brand": {brand}}, "", nil, &detail)
+}
+
+// LinkObject returns all that the API tells of a link.
+func (c *Client) LinkObject(ctx context.Context, brand, link string) (json.RawMessage, error) {
+	var object json.RawMessage
+	return object, c.call(ctx, http.MethodGet, "/links/"+url.PathEscape(link), url.Values{"brand": {brand}}, "", nil, &object)
+}
+
+// DeleteLink deletes a link for good.
+func (c *Client) DeleteLink(ctx context.Context, brand, link string) error {
+	return c.call(ctx, http.MethodDelete, "/links/"+url.PathEscape(link), url.Values{"brand": {brand}}, "", nil, nil)
 }
 
 // Export copies all links that filter chooses to w, as csv or jsonl.
@@ -228,8 +245,11 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 		request.Header.Set("Content-Type", contentType)
 	}
 	response, err := c.http.Do(request)
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("%s %s: %w", method, path, context.Cause(ctx))
+	}
 	if err != nil {
-		return nil, fmt.Errorf("control process does not answer: see that carom up or carom control runs at this address: %w", err)
+		return nil, fmt.Errorf("control process does not answer: %s: %w", c.advice, err)
 	}
 	if response.StatusCode < http.StatusMultipleChoices {
 		return response, nil

@@ -64,6 +64,12 @@ func (c column[R]) says(about string) column[R] {
 	return c
 }
 
+// warns is a column of which warn may say what is odd.
+func (c column[R]) warns(warn func(row *R) string) column[R] {
+	c.warn = warn
+	return c
+}
+
 // shown is a column whose text the API's answers hold.
 func (c column[R]) shown(text func(row *R) string) column[R] {
 	c.show = func(row *R) (any, error) { return text(row), nil }
@@ -279,16 +285,4 @@ func address[R any](name string, at func(*R) *string, policy func(*R) redirect.D
 	})
 	c.warn = func(row *R) string { return oddAddress(*at(row)) }
 	return c
-}
-
-// oddAddress says what a person should look at in a stored address, empty for nothing.
-func oddAddress(stored string) string {
-	if !strings.Contains(stored, "xn--") { // addresses are stored in punycode: one look spares nearly all a second check
-		return ""
-	}
-	d, err := redirect.CheckDestination(stored, redirect.DestinationPolicy{})
-	if err != nil || !d.MixedScripts {
-		return "" // an app's address has no host
-	}
-	return "names a host that mixes scripts, as look-alike names do: make sure that " + d.URL + " is the one meant"
 }

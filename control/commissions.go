@@ -68,6 +68,11 @@ func (k *commissionImport) identity() []string {
 	return []string{"campaign", "influencer", "tier", "event", "model", "starts"}
 }
 
+func (k *commissionImport) owner(r *ruleRow) (uint32, string) {
+	campaign := k.cat.campaigns.byID[r.CampaignID]
+	return campaign.BrandID, campaign.Campaign
+}
+
 func (k *commissionImport) columns() []column[ruleRow] {
 	return []column[ruleRow]{
 		key[ruleRow]("campaign"),

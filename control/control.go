@@ -11,6 +11,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"carom/control/lease"
 	"carom/redirect"
 )
 
@@ -19,6 +20,12 @@ type Config struct {
 	Conn          driver.Conn      // database carom as a user who may write reference data; the caller closes it
 	ClusterSecret []byte           // content of the cluster secret file, at least redirect.MinClusterSecret bytes
 	PublicURL     string           // how links are written, {host} stands for the domain
+	Version       string           // of this program, for backups
+	Address       string           // where others find the API of this process, such as http://10.0.0.5:9090
+	TakeOver      bool             // become the writer at the start, whoever is; otherwise wait while another one is
+	Lease         time.Duration    // how long a standby waits for a sign of the writer before it takes over
+	Rate          float64          // requests a second that a token may send to the API for long, above 0
+	Burst         int              // requests that it may send at once, at least 1
 	Log           *slog.Logger     // never given a secret
 	Now           func() time.Time // the clock; tests set it
 }
@@ -27,17 +34,27 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		PublicURL: "https://{host}", // short domains are served over TLS on the default port
+		Lease:     lease.Default().Lasts,
+		Rate:      100, // an import sends a few, each of 10 000 lines
+		Burst:     500,
 		Log:       slog.Default(),
 		Now:       time.Now,
 	}
 }
 
-// Control is the one writer of reference data. Its methods may be called at the same time; writes happen one after the other.
+// Control is the one writer of reference data, or a standby of it (leader.go). Its methods may be called at the same time; writes
+// happen one after the other.
 type Control struct {
 	cfg    Config
 	store  store
 	sealer *redirect.Sealer
 	logins *loginLimit
+	rates  *rateLimit
+	once   *pending
+	lease  *lease.Lease
+
+	leads atomic.Bool   // this process writes, as far as it knows; takeOver and live write, anyone reads
+	led   chan struct{} // closed once it has led
 
 	// catalog is replaced by the holder of mu and read by anyone, so a reader never waits for a write to ClickHouse.
 	catalog atomic.Pointer[catalog]
@@ -45,7 +62,11 @@ type Control struct {
 	mu          sync.Mutex // held for the whole of a change, from looking up what is stored to storing the new
 	versions    versions
 	numbers     allNumbers
+	deeds       uint64 // rows of the audit
+	accounted   uint64 // version that the audit knows
 	unconfirmed *write // a write that ClickHouse has not confirmed: it ends before any other begins
+
+	backups sync.Mutex // held while a backup is written
 
 	stop    context.CancelFunc
 	stopped chan struct{}
@@ -61,22 +82,31 @@ func New(cfg Config) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Control{cfg: cfg, store: store{cfg.Conn}, sealer: sealer, logins: newLoginLimit(cfg.Now)}, nil
+	held := lease.Default()
+	held.Conn, held.Address, held.Lasts = cfg.Conn, cfg.Address, cfg.Lease
+	c := &Control{
+		cfg: cfg, sealer: sealer, lease: lease.New(held), led: make(chan struct{}),
+		logins: newLoginLimit(cfg.Now), rates: newRateLimit(cfg.Rate, cfg.Burst, cfg.Now), once: newPending(),
+	}
+	c.store = store{cfg.Conn, c.lease.Check}
+	return c, nil
 }
 
-// Start reads what is stored, makes the cluster's keys where there are none, and keeps the visitor key of the day until Stop.
+// Start becomes the writer, where no other process is: it reads what is stored, makes the cluster's keys where there are none, and
+// keeps the visitor key of the day until Stop. Otherwise it waits to be, see Standing.
 func (c *Control) Start(ctx context.Context) error {
-	if err := c.load(ctx); err != nil {
+	err := c.takeOver(ctx, c.cfg.TakeOver)
+	if errors.Is(err, lease.ErrHeld) {
+		err = c.standBy(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("start control: %w", err)
 	}
-	if err := c.makeClusterKeys(ctx); err != nil {
-		return fmt.Errorf("start control: %w", err)
-	}
-	daily, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	living, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c.stop, c.stopped = cancel, make(chan struct{})
 	go func() {
 		defer close(c.stopped)
-		c.turnVisitorKeys(daily)
+		c.live(living)
 	}()
 	return nil
 }
@@ -90,15 +120,22 @@ func (c *Control) Stop() {
 	<-c.stopped
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.resign(context.Background())
 }
 
+// load reads what is stored. The caller holds mu.
 func (c *Control) load(ctx context.Context) (err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	if err = c.refuseUnfinished(ctx); err != nil {
+		return err
+	}
 	if c.versions, err = loadVersions(ctx, c.store); err != nil {
 		return err
 	}
 	if c.numbers, err = loadNumbers(ctx, c.store); err != nil {
+		return err
+	}
+	c.accounted = c.versions.last
+	if c.deeds, err = c.store.max(ctx, "audit", "id"); err != nil {
 		return err
 	}
 	cat, err := loadCatalog(ctx, c.store)
@@ -109,9 +146,14 @@ func (c *Control) load(ctx context.Context) (err error) {
 	return nil
 }
 
-// begin takes the writer's lock, once an earlier write has ended. The caller calls c.mu.Unlock when err is nil.
+// begin takes the writer's lock, once an earlier write has ended. The caller calls c.mu.Unlock when err is nil. The error of a
+// process that does not write is ErrStandby.
 func (c *Control) begin(ctx context.Context) error {
 	c.mu.Lock()
+	if err := c.mayWrite(); err != nil {
+		c.mu.Unlock()
+		return err
+	}
 	if err := c.settle(ctx); err != nil {
 		c.mu.Unlock()
 		return fmt.Errorf("an earlier change is still open: %w", err)
@@ -121,11 +163,12 @@ func (c *Control) begin(ctx context.Context) error {
 
 // stamp returns the version and time of the next write. The caller holds mu.
 func (c *Control) stamp() stamp {
-	return stamp{Version: c.versions.next(), Updated: c.cfg.Now().UTC()}
+	return stamp{Version: c.versions.next(), Updated: c.cfg.Now().UTC().Truncate(time.Millisecond)} // as it is stored
 }
 
-// commit stores w. The caller holds mu.
-func (c *Control) commit(ctx context.Context, w write) error {
+// commit stores w, which does deeds, at least one. The caller holds mu.
+func (c *Control) commit(ctx context.Context, w write, deeds ...deed) error {
+	w = c.audited(ctx, w, deeds)
 	c.unconfirmed = &w
 	return c.settle(ctx)
 }
@@ -141,6 +184,9 @@ func (c *Control) settle(ctx context.Context) error {
 		if errors.Is(err, errEncode) {
 			c.unconfirmed = nil
 			return err
+		}
+		if errors.Is(err, lease.ErrLost) {
+			return c.lost(err)
 		}
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrUnconfirmed, err)

@@ -76,6 +76,8 @@ func (k *conversionImport) name() string { return "conversions" }
 // identity is empty: a conversion may be told as often as anyone likes.
 func (k *conversionImport) identity() []string { return nil }
 
+func (k *conversionImport) owner(r *conversionRow) (uint32, string) { return r.BrandID, r.TxID }
+
 // columns are all dealt with by find, since each depends on the brand, which the click id or the coupon gives.
 func (k *conversionImport) columns() []column[conversionRow] {
 	return []column[conversionRow]{

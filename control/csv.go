@@ -17,6 +17,7 @@ var ErrHeader = errors.New("import file refused")
 type layout struct {
 	kind     string
 	columns  []string
+	shapes   []shape // of the columns
 	required []string
 	identity []string // columns that together say which row is meant; empty where repeating one is no mistake
 }

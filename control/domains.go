@@ -37,6 +37,8 @@ type domainImport struct {
 func (k *domainImport) name() string       { return "domains" }
 func (k *domainImport) identity() []string { return []string{"host"} }
 
+func (k *domainImport) owner(r *domainRow) (uint32, string) { return r.BrandID, r.Host }
+
 func (k *domainImport) columns() []column[domainRow] {
 	return []column[domainRow]{
 		key[domainRow]("host").says("what short URLs begin with, such as go.brand.example; no port").shown(func(d *domainRow) string { return d.Host }),
@@ -94,7 +96,7 @@ func (k *domainImport) find(rec record) (domainRow, string, bool, error) {
 		return domainRow{}, host, true, refuse("brand", "cannot change: the host's printed codes are signed by brand %q",
 			k.cat.brands.byID[stored.BrandID].Brand)
 	}
-	return domainRow{}, host, true, refuse("host", "is taken")
+	return domainRow{}, host, true, refuse("host", "%s", ErrTaken).because(ErrTaken)
 }
 
 func (k *domainImport) check(d *domainRow, _ change) error {

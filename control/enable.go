@@ -42,24 +42,16 @@ func (c *Control) enableLink(ctx context.Context, scope Scope, target Target, en
 	}
 	row.Enabled = enabled
 	rows := stampRows([]linkRow{*row}, c.stamp())
-	return 1, c.commit(ctx, write{inserts: []insert{insertRows("links", "", rows)}})
+	return 1, c.commit(ctx, write{inserts: []insert{insertRows("links", "", rows)}}, switched("links", row.Link, row.BrandID, enabled))
 }
 
 func (c *Control) enableCampaign(ctx context.Context, scope Scope, target Target, enabled bool) (int, error) {
 	cat := c.catalog.Load()
-	if target.Brand != "" {
-		if _, err := cat.visibleBrand(scope, target.Brand); err != nil {
-			return 0, err
-		}
+	stored, err := cat.campaign(scope, target.Brand, target.Campaign)
+	if err != nil {
+		return 0, err
 	}
-	ids := cat.campaignIDs(scope, target.Brand, target.Campaign)
-	switch {
-	case len(ids) == 0:
-		return 0, fmt.Errorf("campaign %q: %w", target.Campaign, ErrNotFound)
-	case len(ids) > 1:
-		return 0, fmt.Errorf("campaign %q: %w", target.Campaign, ErrAmbiguous)
-	}
-	row := *cat.campaigns.byID[ids[0]]
+	row := *stored
 	touched, err := c.store.countLinks(ctx, "campaign_id", row.CampaignID)
 	if err != nil || row.Enabled == enabled {
 		return touched, err
@@ -69,7 +61,7 @@ func (c *Control) enableCampaign(ctx context.Context, scope Scope, target Target
 	return touched, c.commit(ctx, write{
 		inserts: []insert{insertRows("campaigns", "", rows)},
 		learn:   func(next *catalog) { next.campaigns = next.campaigns.with(rows) },
-	})
+	}, switched("campaigns", row.Campaign, row.BrandID, enabled))
 }
 
 func (c *Control) enableInfluencer(ctx context.Context, scope Scope, key string, enabled bool) (int, error) {
@@ -90,7 +82,16 @@ func (c *Control) enableInfluencer(ctx context.Context, scope Scope, key string,
 	return touched, c.commit(ctx, write{
 		inserts: []insert{insertRows("influencers", "", rows)},
 		learn:   func(next *catalog) { next.influencers = next.influencers.with(rows) },
-	})
+	}, switched("influencers", row.Influencer, 0, enabled))
+}
+
+// switched is the deed of SetEnabled.
+func switched(object, key string, brand uint32, enabled bool) deed {
+	action := "disable"
+	if enabled {
+		action = "enable"
+	}
+	return deed{action: action, object: object, key: key, brand: brand, rows: 1}
 }
 
 // countLinks counts the links that have id in column.

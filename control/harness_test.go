@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,12 @@ type world struct {
 	db *chtest.DB
 	// now is what the clock of the control process shows; set before start.
 	now time.Time
+	// burst is how many requests a token may send, 0 for any number; set before start. The clock stands, so no more are granted.
+	burst int
+	// lease is how long others wait for a sign of it, and takeOver whether it waits for theirs; set before start.
+	lease    time.Duration
+	takeOver bool
+	address  string
 }
 
 // day0 is when the tests take place.
@@ -28,7 +35,7 @@ var day0 = time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
 const clusterSecret = "a cluster secret for tests, long enough"
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, db: chtest.New(t), now: day0}
+	w := &world{t: t, db: chtest.New(t), now: day0, address: "http://first:9090"}
 	w.start()
 	t.Cleanup(func() { w.Stop() })
 	return w
@@ -39,6 +46,8 @@ func (w *world) start() {
 	cfg := control.DefaultConfig()
 	cfg.Conn, cfg.ClusterSecret = w.db.Conn, []byte(clusterSecret)
 	cfg.Now = func() time.Time { return w.now }
+	cfg.Burst, cfg.Lease = cmp.Or(w.burst, 1_000_000), cmp.Or(w.lease, cfg.Lease)
+	cfg.Address, cfg.TakeOver = w.address, w.takeOver
 	var err error
 	if w.Control, err = control.New(cfg); err != nil {
 		w.t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"unicode/utf8"
 )
 
@@ -15,6 +16,8 @@ type kind[R any] interface {
 	identity() []string
 	// columns are listed so that a cell may depend on those before it.
 	columns() []column[R]
+	// owner is the brand that a numbered row belongs to, 0 for none, and the key by which people know it.
+	owner(row *R) (brand uint32, key string)
 	// prepare fetches what the lines of one chunk refer to.
 	prepare(ctx context.Context, c *Control, recs []record) error
 	// find returns the row that a line means and what is unique to it (empty where repeating it is no mistake): the stored row,
@@ -26,6 +29,12 @@ type kind[R any] interface {
 	write(c *Control, rows []R, fresh int) (write, error)
 }
 
+// A reviewer is a kind whose records depend on each other. review refuses some that were accepted one by one, in outcomes, and
+// says which.
+type reviewer[R any] interface {
+	review(outcomes []outcome[R]) (refused []int)
+}
+
 // A change is what a line means for the table.
 type change int
 
@@ -35,25 +44,6 @@ const (
 	created
 )
 
-// A cellError is a problem with one cell. cause, where there is one, says of what sort.
-type cellError struct {
-	column, reason string
-	cause          error
-}
-
-func (e *cellError) Error() string { return e.column + " " + e.reason }
-func (e *cellError) Unwrap() error { return e.cause }
-
-// because says of what sort the problem is.
-func (e *cellError) because(cause error) *cellError {
-	e.cause = cause
-	return e
-}
-
-func refuse(column, reason string, args ...any) *cellError {
-	return &cellError{column: column, reason: fmt.Sprintf(reason, args...)}
-}
-
 // An importer turns records, the lines of one file for instance, into rows.
 type importer[R any] struct {
 	control *Control
@@ -61,6 +51,7 @@ type importer[R any] struct {
 	columns []column[R]
 	seen    map[string]int                  // accepted line by what is unique to its row
 	place   func(line int) string           // how people find a line
+	before  R                               // the row that was updated last, as it was
 	admit   func(row *R, stored bool) error // refuses rows that the caller does not mean; nil admits all
 }
 
@@ -73,7 +64,7 @@ func lineOfFile(line int) string { return fmt.Sprintf("line %d", line) }
 func (m *importer[R]) layout() layout {
 	l := layout{kind: m.kind.name(), identity: m.kind.identity()}
 	for _, c := range m.columns {
-		l.columns = append(l.columns, c.name)
+		l.columns, l.shapes = append(l.columns, c.name), append(l.shapes, c.shape)
 		if c.required {
 			l.required = append(l.required, c.name)
 		}
@@ -84,11 +75,7 @@ func (m *importer[R]) layout() layout {
 // chunk imports some lines.
 func (m *importer[R]) chunk(ctx context.Context, recs []record) (Result, error) {
 	var result Result
-	if err := m.control.begin(ctx); err != nil {
-		return result, err
-	}
-	defer m.control.mu.Unlock()
-	outcomes, err := m.apply(ctx, recs)
+	outcomes, err := m.applyAlone(ctx, recs)
 	if err != nil {
 		return result, err
 	}
@@ -111,6 +98,15 @@ type outcome[R any] struct {
 	warnings []Warning
 }
 
+// applyAlone is apply for a caller that does not hold mu.
+func (m *importer[R]) applyAlone(ctx context.Context, recs []record) ([]outcome[R], error) {
+	if err := m.control.begin(ctx); err != nil {
+		return nil, err
+	}
+	defer m.control.mu.Unlock()
+	return m.apply(ctx, recs)
+}
+
 // apply takes some records: what they may mean is fetched once, what they change is written as one block. The caller holds mu.
 func (m *importer[R]) apply(ctx context.Context, recs []record) ([]outcome[R], error) {
 	if err := m.kind.prepare(ctx, m.control, recs); err != nil {
@@ -127,7 +123,12 @@ func (m *importer[R]) apply(ctx context.Context, recs []record) ([]outcome[R], e
 			return nil, err
 		default:
 			outcomes[i] = outcome[R]{row: row, change: change, warnings: m.warnings(rec, &row)}
-			changes[change] = append(changes[change], i)
+		}
+	}
+	m.review(recs, outcomes)
+	for i, o := range outcomes {
+		if o.refused == nil {
+			changes[o.change] = append(changes[o.change], i)
 		}
 	}
 	fresh := len(changes[created])
@@ -145,6 +146,21 @@ func (m *importer[R]) apply(ctx context.Context, recs []record) ([]outcome[R], e
 	return outcomes, nil
 }
 
+// review lets a kind judge the records together. One that is refused now holds no key: a later one may mend it.
+func (m *importer[R]) review(recs []record, outcomes []outcome[R]) {
+	kind, together := m.kind.(reviewer[R])
+	if !together {
+		return
+	}
+	refused := map[int]bool{}
+	for _, i := range kind.review(outcomes) {
+		refused[recs[i].line] = true
+	}
+	if len(refused) > 0 {
+		maps.DeleteFunc(m.seen, func(_ string, line int) bool { return refused[line] })
+	}
+}
+
 // store writes rows, the first of which are fresh. The caller holds mu.
 func (m *importer[R]) store(ctx context.Context, rows []R, fresh int) error {
 	if len(rows) == 0 {
@@ -154,7 +170,7 @@ func (m *importer[R]) store(ctx context.Context, rows []R, fresh int) error {
 	if err != nil {
 		return err
 	}
-	return m.control.commit(ctx, w)
+	return m.control.commit(ctx, w, m.deeds(rows, fresh)...)
 }
 
 // row reads one line: the row it means, with its cells set, and what that changes. The error is a *cellError, or that of admit.
@@ -186,6 +202,7 @@ func (m *importer[R]) row(rec record) (row R, change change, err error) {
 	if !stored {
 		change = created
 	}
+	before := row
 	for _, col := range m.columns {
 		given := rec.header.has(col.name)
 		switch {
@@ -204,6 +221,9 @@ func (m *importer[R]) row(rec record) (row R, change change, err error) {
 	}
 	if err := m.kind.check(&row, change); err != nil {
 		return row, unchanged, err
+	}
+	if change == updated {
+		m.before = before
 	}
 	m.seen[id] = rec.line
 	return row, change, nil

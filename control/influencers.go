@@ -60,6 +60,8 @@ type followerKey struct {
 func (k *influencerImport) name() string       { return "influencers" }
 func (k *influencerImport) identity() []string { return []string{"influencer"} }
 
+func (k *influencerImport) owner(r *creator) (uint32, string) { return 0, r.Influencer }
+
 func (k *influencerImport) columns() []column[creator] {
 	return []column[creator]{
 		key[creator]("influencer").says(aboutKeys).shown(func(r *creator) string { return r.Influencer }),
@@ -181,7 +183,7 @@ func (k *influencerImport) find(rec record) (creator, string, bool, error) {
 
 func (k *influencerImport) check(_ *creator, change change) error {
 	if change == updated && !k.scope.All {
-		return refuse("influencer", "is shared by all brands: changing one needs a token for all brands")
+		return refuse("influencer", "is shared by all brands: changing one needs a token for all brands").because(ErrForbidden)
 	}
 	return nil
 }

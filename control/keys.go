@@ -128,23 +128,20 @@ func (c *Control) openKey(row keyRow) ([]byte, error) {
 	return c.sealer.Open(redirect.KeyKind(row.Kind), row.BrandID, row.KeyID, []byte(row.Sealed))
 }
 
-// storeKeys writes key rows. The caller holds mu.
-func (c *Control) storeKeys(ctx context.Context, rows ...keyRow) error {
+// storeKeys writes key rows; the first is the one that action is about. The caller holds mu.
+func (c *Control) storeKeys(ctx context.Context, action string, rows ...keyRow) error {
+	did := deed{action: action, object: "keys", key: rows[0].Kind + " " + rows[0].KeyID, brand: rows[0].BrandID, rows: len(rows)}
 	return c.commit(ctx, write{
 		inserts: []insert{insertRows("keys", "", rows)},
 		learn:   func(next *catalog) { next.learnKeys(rows) },
-	})
+	}, did)
 }
 
 // firstClickIDKey is the id of the cluster's first click-id key; each rotation adds one.
 const firstClickIDKey = "1"
 
-// makeClusterKeys makes, on the first start of a cluster, the keys that belong to no brand.
+// makeClusterKeys makes, on the first start of a cluster, the keys that belong to no brand. The caller holds mu.
 func (c *Control) makeClusterKeys(ctx context.Context) error {
-	if err := c.begin(ctx); err != nil {
-		return err
-	}
-	defer c.mu.Unlock()
 	if _, err := c.clickIDKeys(); err != nil {
 		return fmt.Errorf("another cluster secret has sealed the stored keys: %w", err)
 	}
@@ -159,7 +156,7 @@ func (c *Control) makeClusterKeys(ctx context.Context) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return c.storeKeys(ctx, missing...)
+	return c.storeKeys(ctx, "new", missing...)
 }
 
 // clickIDKeys opens the cluster's click-id keys that still count, the newest first.

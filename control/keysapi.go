@@ -43,8 +43,8 @@ func (c *Control) registerKeys(api huma.API) {
 		huma.Operation
 		make maker
 	}{
-		{operation("new-key", http.MethodPost, "/keys", Admin, "Make a postback key beside those in use"), c.NewKey},
-		{operation("rotate-key", http.MethodPost, "/keys/rotate", Admin, "Make a new active key; the old ones only verify"), c.RotateKey},
+		{withSecret(operation("new-key", http.MethodPost, "/keys", Admin, "Make a postback key beside those in use")), c.NewKey},
+		{withSecret(operation("rotate-key", http.MethodPost, "/keys/rotate", Admin, "Make a new active key; the old ones only verify")), c.RotateKey},
 	} {
 		huma.Register(api, op.Operation, func(ctx context.Context, in *keyRequest) (*struct{ Body NewKey }, error) {
 			key, secret, err := op.make(ctx, ScopeOf(ctx), in.Body.Brand, in.Body.Kind)

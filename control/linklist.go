@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+
+	"carom/redirect"
 )
 
 // A LinkFilter chooses links by keys; an empty one is not looked at.
@@ -13,50 +15,37 @@ type LinkFilter struct {
 	Brand      string `query:"brand" doc:"key of a brand"`
 	Campaign   string `query:"campaign" doc:"key of a campaign"`
 	Influencer string `query:"influencer" doc:"key of a creator"`
+	Domain     string `query:"domain" doc:"host"`
 }
 
-// ErrCursor is returned for a cursor that Links has not handed out.
+// ErrCursor is returned for a cursor that no page has ended with.
 var ErrCursor = errors.New("not a cursor of this list")
 
 // ErrAmbiguous is returned for a key that several brands have.
 var ErrAmbiguous = errors.New("several brands have it: name the brand")
 
-// Links returns up to limit links in the order of their numbers, from after cursor on, and the cursor of the next page, empty at
-// the end.
-func (c *Control) Links(ctx context.Context, scope Scope, filter LinkFilter, cursor string, limit int) ([]Link, string, error) {
-	after, err := parseCursor(cursor)
-	if err != nil {
-		return nil, "", err
-	}
+// linkRows reads up to limit links with numbers above after, in the order of their numbers.
+func (c *Control) linkRows(ctx context.Context, scope Scope, filter LinkFilter, after uint32, limit int) ([]linkRow, error) {
 	where, args, err := c.catalog.Load().linksWhere(scope, filter)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	where += fmt.Sprintf(" AND link_id > ? ORDER BY link_id LIMIT %d", limit+1)
-	rows, err := selectRows[linkRow](ctx, c.store, "links", where, append(args, after)...)
+	where += fmt.Sprintf(" AND link_id > ? ORDER BY link_id LIMIT %d", limit)
+	return selectRows[linkRow](ctx, c.store, "links", where, append(args, after)...)
+}
+
+// FirstLinks returns the first links there are, at most n, and how many there are in all.
+func (c *Control) FirstLinks(ctx context.Context, n int) ([]Link, int, error) {
+	rows, err := c.linkRows(ctx, LocalScope(), LinkFilter{}, 0, n)
 	if err != nil {
-		return nil, "", err
-	}
-	next := ""
-	if len(rows) > limit {
-		rows = rows[:limit]
-		next = formatCursor(rows[limit-1].LinkID)
+		return nil, 0, err
 	}
 	view := c.newLinkView()
 	links := make([]Link, len(rows))
 	for i := range rows {
 		if links[i], err = view.link(&rows[i]); err != nil {
-			return nil, "", err
+			return nil, 0, err
 		}
-	}
-	return links, next, nil
-}
-
-// FirstLinks returns the first links there are, at most n, and how many there are in all.
-func (c *Control) FirstLinks(ctx context.Context, n int) ([]Link, int, error) {
-	links, _, err := c.Links(ctx, LocalScope(), LinkFilter{}, "", n)
-	if err != nil {
-		return nil, 0, err
 	}
 	var total uint64
 	if err := c.store.conn.QueryRow(ctx, "SELECT count() FROM links FINAL WHERE NOT deleted").Scan(&total); err != nil {
@@ -87,6 +76,16 @@ func parseCursor(cursor string) (uint32, error) {
 
 // EachLink calls do for every link that filter chooses, in the order of their numbers, without holding them in memory.
 func (c *Control) EachLink(ctx context.Context, scope Scope, filter LinkFilter, do func(Link) error) error {
+	return c.eachLinkRow(ctx, scope, filter, func(view *linkView, row *linkRow) error {
+		link, err := view.link(row)
+		if err != nil {
+			return err
+		}
+		return do(link)
+	})
+}
+
+func (c *Control) eachLinkRow(ctx context.Context, scope Scope, filter LinkFilter, do func(*linkView, *linkRow) error) error {
 	where, args, err := c.catalog.Load().linksWhere(scope, filter)
 	if err != nil {
 		return err
@@ -102,11 +101,7 @@ func (c *Control) EachLink(ctx context.Context, scope Scope, filter LinkFilter, 
 		if err := rows.ScanStruct(&row); err != nil {
 			return fmt.Errorf("read links: %w", err)
 		}
-		link, err := view.link(&row)
-		if err != nil {
-			return err
-		}
-		if err := do(link); err != nil {
+		if err := do(view, &row); err != nil {
 			return err
 		}
 	}
@@ -173,7 +168,57 @@ func (c *catalog) linksWhere(scope Scope, filter LinkFilter) (where string, args
 		}
 		add("influencer_id", []uint32{influencer.InfluencerID})
 	}
+	if filter.Domain != "" {
+		domain, err := c.visibleDomain(scope, filter.Domain)
+		if err != nil {
+			return "", nil, err
+		}
+		add("domain_id", []uint32{domain.DomainID})
+	}
 	return where, args, nil
+}
+
+// campaign finds the one with this key. brand may be empty where the key is that of one brand only.
+func (c *catalog) campaign(scope Scope, brand, key string) (*campaignRow, error) {
+	if brand != "" {
+		if _, err := c.visibleBrand(scope, brand); err != nil {
+			return nil, err
+		}
+	}
+	ids := c.campaignIDs(scope, brand, key)
+	switch {
+	case len(ids) == 0:
+		return nil, fmt.Errorf("campaign %q: %w", key, ErrNotFound)
+	case len(ids) > 1:
+		return nil, fmt.Errorf("campaign %q: %w", key, ErrAmbiguous)
+	}
+	return c.campaigns.byID[ids[0]], nil
+}
+
+// brandFilter is the brands that a list shows objects of: the one with this key, or all that scope may see.
+func (c *catalog) brandFilter(scope Scope, key string) (map[uint32]bool, error) {
+	shown := map[uint32]bool{}
+	if key != "" {
+		brand, err := c.visibleBrand(scope, key)
+		if err == nil {
+			shown[brand.BrandID] = true
+		}
+		return shown, err
+	}
+	for _, id := range c.brandIDs(scope) {
+		shown[id] = true
+	}
+	return shown, nil
+}
+
+// visibleDomain finds the domain with this host.
+func (c *catalog) visibleDomain(scope Scope, name string) (*domainRow, error) {
+	if host, err := redirect.CanonicalHost(name); err == nil {
+		if d := c.domains.byKey[host]; d != nil && scope.Sees(c.brands.byID[d.BrandID].Brand) {
+			return d, nil
+		}
+	}
+	return nil, fmt.Errorf("domain %q: %w", name, ErrNotFound)
 }
 
 func (c *catalog) brandIDs(scope Scope) []uint32 {

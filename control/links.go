@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -52,22 +51,22 @@ type linkKey struct {
 	link  string
 }
 
-// A slugPlace is where a vanity slug stands.
-type slugPlace struct {
-	domain uint32
-	slug   string
-}
-
 type linkImport struct {
 	scope  Scope
 	cat    *catalog
+	view   *linkView // of what the API shows
 	now    time.Time
 	stored map[linkKey]linkRow
-	slugs  map[slugPlace]linkKey // holders of the slugs that the chunk names, its own rows included
+	slugs  *slugBook
+	// spent are the slugs of deleted links, by the creators they were printed for: who taps one must never be credited to
+	// another creator. The same creator may have it again, as when a link was deleted by mistake.
+	spent map[slugPlace]uint32
 }
 
 func (k *linkImport) name() string       { return "links" }
 func (k *linkImport) identity() []string { return []string{"link", "domain"} }
+
+func (k *linkImport) owner(r *linkRow) (uint32, string) { return r.BrandID, r.Link }
 
 func (k *linkImport) columns() []column[linkRow] {
 	policy := func(r *linkRow) redirect.DestinationPolicy { return k.cat.policy(r.BrandID) }
@@ -112,24 +111,23 @@ func (k *linkImport) columns() []column[linkRow] {
 	}
 }
 
+// slug lets a link keep what it has, reserved or not.
 func (k *linkImport) slug(r *linkRow, cell string) (string, error) {
-	switch holder, taken := k.slugs[slugPlace{r.DomainID, cell}]; {
-	case cell == "":
-		return "", nil
-	case !redirect.ValidSlug([]byte(cell)):
-		return "", fmt.Errorf("must be 3 to 64 of a-z, 0-9, _ and -, a letter or digit first, and not %d letters and digits, "+
-			"which is a signed code's shape", redirect.CodeLen)
-	case reservedSlug(cell):
-		return "", fmt.Errorf("is reserved")
-	case taken && holder != (linkKey{r.BrandID, r.Link}):
-		return "", fmt.Errorf("is taken on this host by link %q", holder.link)
+	if cell == "" || cell == r.Slug {
+		return cell, nil
+	}
+	if err := checkSlug(cell); err != nil {
+		return "", err
+	}
+	place := slugPlace{r.DomainID, cell}
+	if err := k.slugs.check(slugWish{linkKey{r.BrandID, r.Link}, place}); err != nil {
+		return "", err
+	}
+	if creator, spent := k.spent[place]; spent && creator != r.InfluencerID {
+		return "", fmt.Errorf("%w for good: it was printed for creator %q, on a link that was deleted",
+			ErrTaken, k.cat.influencers.byID[creator].Influencer)
 	}
 	return cell, nil
-}
-
-// reservedSlug keeps paths free that operators and browsers expect to mean something else.
-func reservedSlug(slug string) bool {
-	return slices.Contains([]string{"admin", "api", "assets", "healthz", "login", "metrics", "readyz", "static", "well-known"}, slug)
 }
 
 // startColumn is the moment of minting where the file names none.
@@ -166,13 +164,15 @@ func parseRules(_ *linkRow, cell string) (string, error) {
 
 // prepare reads the links that the chunk's keys mean and those that hold its slugs.
 func (k *linkImport) prepare(ctx context.Context, c *Control, recs []record) error {
-	k.cat, k.now = c.catalog.Load(), c.cfg.Now().UTC()
-	k.stored, k.slugs = make(map[linkKey]linkRow, len(recs)), map[slugPlace]linkKey{}
+	k.open(c)
+	k.now = c.cfg.Now().UTC()
+	k.stored, k.spent = make(map[linkKey]linkRow, len(recs)), map[slugPlace]uint32{}
 	named, err := ext.NewTable("named", ext.Column("brand", "UInt32"), ext.Column("link", "String"),
 		ext.Column("domain", "UInt32"), ext.Column("slug", "String"))
 	if err != nil {
 		return err
 	}
+	var wishes []slugWish
 	for _, rec := range recs {
 		domain, brand, err := k.cat.domain(k.scope, rec)
 		if err != nil {
@@ -181,22 +181,26 @@ func (k *linkImport) prepare(ctx context.Context, c *Control, recs []record) err
 		if err := named.Append(brand.BrandID, rec.cell("link"), domain.DomainID, rec.cell("slug")); err != nil {
 			return err
 		}
+		if rec.header.has("slug") {
+			wishes = append(wishes, slugWish{linkKey{brand.BrandID, rec.cell("link")}, slugPlace{domain.DomainID, rec.cell("slug")}})
+		}
 	}
 	// A link's key and brand never change, so any of its rows finds its id; FINAL then reads only those ids.
-	rows, err := selectRows[linkRow](withTable(ctx, named), c.store, "links", `NOT deleted AND link_id IN (
+	rows, err := selectRows[linkRow](withTable(ctx, named), c.store, "links", `link_id IN (
 		SELECT link_id FROM links WHERE (brand_id, link) IN (SELECT brand, link FROM named)
 		OR slug != '' AND (domain_id, slug) IN (SELECT domain, slug FROM named WHERE slug != ''))`)
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
-		key := linkKey{row.BrandID, row.Link}
-		k.stored[key] = row
-		if row.Slug != "" {
-			k.slugs[slugPlace{row.DomainID, row.Slug}] = key
+		if row.Deleted {
+			k.spent[slugPlace{row.DomainID, row.Slug}] = row.InfluencerID
+			continue
 		}
+		k.stored[linkKey{row.BrandID, row.Link}] = row
 	}
-	return nil
+	k.slugs, err = newSlugBook(ctx, c.store, k.stored, wishes)
+	return err
 }
 
 func (k *linkImport) find(rec record) (linkRow, string, bool, error) {
@@ -236,8 +240,7 @@ func (k *linkImport) find(rec record) (linkRow, string, bool, error) {
 	return stored, id, true, nil
 }
 
-// check takes the row's slug, and gives back the one it had, for the lines that follow.
-func (k *linkImport) check(r *linkRow, change change) error {
+func (k *linkImport) check(r *linkRow, _ change) error {
 	if err := checkPeriod(r.Starts, r.Expires, "expires"); err != nil {
 		return err
 	}
@@ -245,13 +248,7 @@ func (k *linkImport) check(r *linkRow, change change) error {
 	if err := checkClickIDParam(param, r.Destination, "destination"); err != nil {
 		return err
 	}
-	key := linkKey{r.BrandID, r.Link}
-	if change == updated {
-		delete(k.slugs, slugPlace{r.DomainID, k.stored[key].Slug})
-	}
-	if r.Slug != "" {
-		k.slugs[slugPlace{r.DomainID, r.Slug}] = key
-	}
+	k.slugs.claim(r.slugWish())
 	return nil
 }
 

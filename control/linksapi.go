@@ -7,21 +7,10 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-type linksRequest struct {
-	LinkFilter
-	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
-	Cursor string `query:"cursor" doc:"next of the page before"`
-}
-
-// A LinkPage is one page of links.
+// A LinkPage is one page of links. Enabled is each link's own switch; its State tells what the edge does.
 type LinkPage struct {
 	Links []Link `json:"links"`
 	Next  string `json:"next" doc:"cursor of the next page, empty at the end"`
-}
-
-type linkRequest struct {
-	Link  string `path:"link"`
-	Brand string `query:"brand" doc:"key of a brand, needed where several have a link of this key"`
 }
 
 type enableRequest struct {
@@ -42,23 +31,12 @@ type Enabled struct {
 }
 
 func (c *Control) registerLinks(api huma.API) {
-	huma.Register(api, operation("list-links", http.MethodGet, "/links", Analyst, "List links"),
-		func(ctx context.Context, in *linksRequest) (*struct{ Body LinkPage }, error) {
-			links, next, err := c.Links(ctx, ScopeOf(ctx), in.LinkFilter, in.Cursor, in.Limit)
-			if err != nil {
-				return nil, c.problem(err)
-			}
-			return &struct{ Body LinkPage }{LinkPage{links, next}}, nil
-		})
+	c.registerLinkObjects(api)
 	huma.Register(api, operation("export-links", http.MethodGet, "/links/export", Analyst, "Export links as CSV, JSON lines or Parquet"), c.exportLinks)
-	huma.Register(api, operation("show-link", http.MethodGet, "/links/{link}", Analyst, "Show a link"),
-		func(ctx context.Context, in *linkRequest) (*struct{ Body LinkDetail }, error) {
-			link, err := c.Link(ctx, ScopeOf(ctx), in.Brand, in.Link)
-			if err != nil {
-				return nil, c.problem(err)
-			}
-			return &struct{ Body LinkDetail }{link}, nil
-		})
+	huma.Register(api, operation("list-destinations", http.MethodGet, "/destinations", Analyst, "List where links lead, as JSON lines"), c.listDestinations)
+	c.registerQR(api)
+	c.registerTokenLinks(api)
+	c.registerFindLink(api)
 	for _, enabled := range []bool{false, true} {
 		name, summary := "disable", "Stop a link, a campaign's links or a creator's"
 		if enabled {

@@ -34,7 +34,7 @@ func TestLinkStateIsWhatTheEdgeDoes(t *testing.T) {
 	}
 	check := func(link, state, why string) {
 		t.Helper()
-		got, err := c.Link(t.Context(), "", link)
+		got, err := w.Link(t.Context(), control.LocalScope(), "", link)
 		if err != nil {
 			t.Fatal(err)
 		}

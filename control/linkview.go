@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -26,31 +27,11 @@ type Link struct {
 // moneyDigits is the scale of money in ClickHouse and in every exact answer, those of reports included.
 const moneyDigits = 4
 
-// A LinkDetail is all there is to know of a link.
+// A LinkDetail is a link with what people ask about it.
 type LinkDetail struct {
 	Link
-	Why              string    `json:"why" doc:"what its state comes from, and whether its key is retired"`
-	Number           uint32    `json:"number" doc:"the number inside the code"`
-	Coupon           string    `json:"coupon"`
-	Destination      string    `json:"destination" doc:"its own, otherwise the campaign's"`
-	UTMSource        string    `json:"utm_source" doc:"template, its own, otherwise the campaign's; so are the four below"`
-	UTMMedium        string    `json:"utm_medium"`
-	UTMCampaign      string    `json:"utm_campaign"`
-	UTMContent       string    `json:"utm_content"`
-	UTMTerm          string    `json:"utm_term"`
-	ContentFormat    string    `json:"content_format"`
-	IntegrationStyle string    `json:"integration_style"`
-	HasCTA           bool      `json:"has_cta"`
-	Faceless         bool      `json:"faceless"`
-	Deal             string    `json:"deal"`
-	Fee              string    `json:"fee" doc:"decimal with four digits, in the currency below"`
-	ProductCost      string    `json:"product_cost"`
-	Currency         string    `json:"currency"`
-	PostURL          string    `json:"post_url"`
-	FallbackURL      string    `json:"fallback_url"`
-	Starts           time.Time `json:"starts"`
-	Updated          time.Time `json:"updated"`
-	Warnings         []string  `json:"warnings" doc:"what a person should look at"`
+	Why      string   `json:"why"`      // what its state comes from, and whether its key is retired
+	Warnings []string `json:"warnings"` // what a person should look at
 }
 
 // A linkView turns rows into Links; it derives each signing key once.
@@ -124,29 +105,33 @@ func (v *linkView) link(r *linkRow) (Link, error) {
 	return link, nil
 }
 
-func (v *linkView) detail(r *linkRow) (LinkDetail, error) {
-	link, err := v.link(r)
+// destination is the link's own, otherwise its campaign's.
+func (v *linkView) destination(r *linkRow) string {
+	return cmp.Or(r.Destination, v.cat.campaigns.byID[r.CampaignID].Destination)
+}
+
+// utm are the link's own templates, otherwise its campaign's.
+func (v *linkView) utm(r *linkRow) redirect.UTM {
+	own := redirect.UTM{Source: r.UTMSource, Medium: r.UTMMedium, Campaign: r.UTMCampaign, Content: r.UTMContent, Term: r.UTMTerm}
 	campaign := v.cat.campaigns.byID[r.CampaignID]
-	utm := redirect.UTM{Source: r.UTMSource, Medium: r.UTMMedium, Campaign: r.UTMCampaign, Content: r.UTMContent, Term: r.UTMTerm}.
-		Or(redirect.UTM{
-			Source: campaign.UTMSource, Medium: campaign.UTMMedium, Campaign: campaign.UTMCampaign,
-			Content: campaign.UTMContent, Term: campaign.UTMTerm,
-		})
-	detail := LinkDetail{
-		Link: link, Why: v.why(r, &link), Number: r.LinkID, Coupon: r.Coupon, Destination: r.Destination,
-		UTMSource: utm.Source, UTMMedium: utm.Medium, UTMCampaign: utm.Campaign, UTMContent: utm.Content, UTMTerm: utm.Term,
-		ContentFormat: r.ContentFormat, IntegrationStyle: r.IntegrationStyle, HasCTA: r.HasCTA, Faceless: r.Faceless, Deal: r.Deal,
-		Fee: r.Fee.StringFixed(moneyDigits), ProductCost: r.ProductCost.StringFixed(moneyDigits), Currency: r.Currency,
-		PostURL: r.PostURL, FallbackURL: r.FallbackURL, Starts: r.Starts, Updated: r.Updated,
-	}
-	if detail.Destination == "" {
-		detail.Destination = campaign.Destination
-	}
-	detail.Warnings = []string{}
-	for _, a := range []struct{ column, stored string }{{"destination", detail.Destination}, {"fallback_url", r.FallbackURL}} {
+	return own.Or(redirect.UTM{
+		Source: campaign.UTMSource, Medium: campaign.UTMMedium, Campaign: campaign.UTMCampaign,
+		Content: campaign.UTMContent, Term: campaign.UTMTerm,
+	})
+}
+
+// warnings say what a person should look at.
+func (v *linkView) warnings(r *linkRow) []string {
+	list := []string{}
+	for _, a := range []struct{ column, stored string }{{"destination", v.destination(r)}, {"fallback_url", r.FallbackURL}} {
 		if odd := oddAddress(a.stored); odd != "" {
-			detail.Warnings = append(detail.Warnings, a.column+" "+odd)
+			list = append(list, a.column+" "+odd)
 		}
 	}
-	return detail, err
+	return list
+}
+
+func (v *linkView) detail(r *linkRow) (LinkDetail, error) {
+	link, err := v.link(r)
+	return LinkDetail{Link: link, Why: v.why(r, &link), Warnings: v.warnings(r)}, err
 }

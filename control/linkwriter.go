@@ -27,11 +27,14 @@ func newLinkWriter(format string, w io.Writer) linkWriter {
 	return newLinkTable(w)
 }
 
+// jsonLines is the media type of one JSON object a line.
+const jsonLines = "application/jsonl"
+
 func nothing() error { return nil }
 
 func newLinkLines(w io.Writer) linkWriter {
 	lines := json.NewEncoder(w)
-	return linkWriter{"application/jsonl", nothing, nothing, func(l Link) error { return lines.Encode(l) }}
+	return linkWriter{jsonLines, nothing, nothing, func(l Link) error { return lines.Encode(l) }}
 }
 
 func newLinkTable(w io.Writer) linkWriter {

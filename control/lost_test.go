@@ -20,6 +20,7 @@ type lossyProxy struct {
 	net.Listener
 	server string
 	lose   atomic.Int32
+	away   atomic.Bool // nothing gets through
 	done   sync.WaitGroup
 }
 
@@ -42,6 +43,15 @@ func newLossyProxy(t *testing.T, server string) *lossyProxy {
 	return p
 }
 
+// throughProxy has the next start of w talk to ClickHouse through a proxy.
+func (w *world) throughProxy() *lossyProxy {
+	w.t.Helper()
+	p := newLossyProxy(w.t, w.db.Addr)
+	w.db.Conn = chtest.Open(w.t, strings.Replace(w.db.DSN("carom_admin"), w.db.Addr, p.Addr().String(), 1))
+	w.t.Cleanup(func() { p.Close() })
+	return p
+}
+
 func (p *lossyProxy) pipe(client net.Conn) {
 	server, err := net.Dial("tcp", p.server)
 	if err != nil {
@@ -59,7 +69,7 @@ func (p *lossyProxy) pipe(client net.Conn) {
 			if inserting {
 				asked.Add(int64(len(chunk)))
 			}
-			return true
+			return !p.away.Load()
 		})
 	})
 	defer closeBoth()
@@ -106,11 +116,8 @@ func TestLostAnswersNeitherLoseNorDoubleRows(t *testing.T) {
 			w.loadBasics()
 			w.Stop()
 			direct := w.db.Conn
-			proxy := newLossyProxy(t, w.db.Addr)
-			dsn := strings.Replace(w.db.DSN("carom_admin"), w.db.Addr, proxy.Addr().String(), 1)
-			w.db.Conn = chtest.Open(t, dsn)
+			proxy := w.throughProxy()
 			w.start()
-			t.Cleanup(func() { proxy.Close() })
 
 			proxy.lose.Store(c.lost)
 			result, err := w.ImportCSV(t.Context(), "links", strings.NewReader(file), control.LocalScope())

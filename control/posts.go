@@ -27,11 +27,17 @@ type postImport struct {
 	scope  Scope
 	cat    *catalog
 	links  map[string][]linkRef
+	named  map[uint32]linkRef // those of the chunk's lines, by number
 	stored map[string]postRow
 }
 
 func (k *postImport) name() string       { return "posts" }
 func (k *postImport) identity() []string { return []string{"link", "as_of"} }
+
+func (k *postImport) owner(r *postRow) (uint32, string) {
+	link := k.named[r.LinkID]
+	return link.BrandID, link.Link
+}
 
 func (k *postImport) columns() []column[postRow] {
 	number := func(name string, at func(*postRow) *uint64) column[postRow] {
@@ -50,7 +56,7 @@ func (k *postImport) columns() []column[postRow] {
 
 // prepare reads the links that the chunk names and what is stored of their posts on its days.
 func (k *postImport) prepare(ctx context.Context, c *Control, recs []record) (err error) {
-	k.cat, k.stored = c.catalog.Load(), map[string]postRow{}
+	k.cat, k.stored, k.named = c.catalog.Load(), map[string]postRow{}, map[uint32]linkRef{}
 	names := make([]string, len(recs))
 	for i, rec := range recs {
 		names[i] = rec.cell("link")
@@ -88,6 +94,7 @@ func (k *postImport) identify(rec record) (postRow, error) {
 	if err != nil {
 		return postRow{}, refuse("as_of", "%s", err)
 	}
+	k.named[link.LinkID] = link
 	return postRow{LinkID: link.LinkID, AsOf: day}, nil
 }
 

@@ -23,9 +23,7 @@ func (c *Control) wholeQuery(api huma.API) func(huma.Context, func(huma.Context)
 			next(ctx)
 			return
 		}
-		if err := huma.WriteErr(api, ctx, http.StatusBadRequest, err.Error()); err != nil {
-			c.cfg.Log.Debug("answer not written", "err", err)
-		}
+		c.refuse(api, ctx, http.StatusBadRequest, err)
 	}
 }
 

@@ -19,6 +19,7 @@ type Key struct {
 	State   KeyState         `json:"state" enum:"active,verify,retired"`
 	Created time.Time        `json:"created"`
 	Changed time.Time        `json:"changed"`
+	Retired *time.Time       `json:"retired,omitempty" doc:"since when it is unknown"`
 }
 
 // Keys lists the keys that scope may see, those of one brand or one kind where these are given. Cluster keys are listed for a
@@ -50,6 +51,10 @@ func (c *catalog) key(row keyRow) Key {
 	}
 	if brand := c.brands.byID[row.BrandID]; brand != nil {
 		key.Brand = brand.Brand
+	}
+	if key.State == KeyRetired {
+		retired := row.Updated
+		key.Retired = &retired
 	}
 	return key
 }
@@ -118,7 +123,11 @@ func (c *Control) addKey(ctx context.Context, scope Scope, brand string, kind re
 			rows = append(rows, row)
 		}
 	}
-	if err := c.storeKeys(ctx, rows...); err != nil {
+	action := "rotate"
+	if others == KeyActive {
+		action = "new"
+	}
+	if err := c.storeKeys(ctx, action, rows...); err != nil {
 		return Key{}, "", err
 	}
 	shown := ""
@@ -169,7 +178,7 @@ func (c *Control) RetireKey(ctx context.Context, scope Scope, brand string, kind
 	}
 	stamp := c.stamp()
 	row.State, row.Sealed, row.Version, row.Updated = string(KeyRetired), "", stamp.Version, stamp.Updated
-	if err := c.storeKeys(ctx, row); err != nil {
+	if err := c.storeKeys(ctx, "retire", row); err != nil {
 		return Key{}, err
 	}
 	return c.catalog.Load().key(row), nil

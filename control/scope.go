@@ -33,6 +33,7 @@ type Scope struct {
 	Role   Role
 	All    bool     // every brand, those to come included
 	Brands []string // keys of the brands, when All is false
+	Token  string   // id of the token, empty for the process itself
 }
 
 // LocalScope is that of the process itself.

@@ -11,6 +11,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"carom/control/lease"
 )
 
 const (
@@ -25,7 +27,11 @@ const (
 var errEncode = errors.New("rows do not encode")
 
 // A store reads and writes the reference tables.
-type store struct{ conn driver.Conn }
+type store struct {
+	conn driver.Conn
+	// fence is asked when ClickHouse has begun an insert and before it gets the rows: lease.ErrLost of a process that writes no more.
+	fence func(context.Context) error
+}
 
 // max returns the highest value of an integer column, 0 for an empty table. Deleted rows count.
 func (s store) max(ctx context.Context, table, column string) (highest uint64, err error) {
@@ -74,9 +80,10 @@ func insertRows[R any](table, token string, rows []R) insert {
 		settings["materialized_views_ignore_errors"] = 0
 	}
 	return func(ctx context.Context, s store) error {
-		ctx, cancel := context.WithTimeout(clickhouse.Context(ctx, clickhouse.WithSettings(settings)), insertTimeout)
+		ctx, cancel := context.WithTimeout(ctx, insertTimeout)
 		defer cancel()
-		batch, err := s.conn.PrepareBatch(ctx, "INSERT INTO "+table+" ("+columnList[R]()+")")
+		inserting := clickhouse.Context(lease.Announce(ctx), clickhouse.WithSettings(settings))
+		batch, err := s.conn.PrepareBatch(inserting, "INSERT INTO "+table+" ("+columnList[R]()+")")
 		if err != nil {
 			return fmt.Errorf("insert into %s: %w", table, err)
 		}
@@ -85,6 +92,9 @@ func insertRows[R any](table, token string, rows []R) insert {
 			if err := batch.AppendStruct(&rows[i]); err != nil {
 				return fmt.Errorf("insert into %s: %w: %w", table, errEncode, err)
 			}
+		}
+		if err := s.fence(ctx); err != nil {
+			return fmt.Errorf("insert into %s: %w", table, err)
 		}
 		if err := batch.Send(); err != nil {
 			return fmt.Errorf("insert %d rows into %s: %w", len(rows), table, err)
@@ -102,7 +112,13 @@ func (in insert) persist(ctx context.Context, s store) error {
 		if attempt > 0 {
 			time.Sleep(insertBackoff << (attempt - 1))
 		}
-		if err = in(ctx, s); err == nil || errors.Is(err, errEncode) {
+		err = in(ctx, s)
+		switch {
+		case err == nil, errors.Is(err, errEncode):
+			return err
+		case errors.Is(err, lease.ErrLost) && attempt > 0:
+			return fmt.Errorf("%w: %w", ErrUnconfirmed, err) // an attempt before may have been stored
+		case errors.Is(err, lease.ErrLost):
 			return err
 		}
 	}

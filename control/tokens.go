@@ -55,7 +55,11 @@ func (c *catalog) token(row tokenRow) Token {
 		ID: row.TokenID, Name: row.Name, Role: Role(row.Role), Brands: []string{}, Created: row.Created, Revoked: row.Revoked,
 	}
 	for _, id := range row.Brands {
-		if brand := c.brands.byID[id]; brand != nil {
+		switch brand := c.brands.byID[id]; {
+		case brand == nil:
+		case brand.Deleted:
+			t.Brands = append(t.Brands, brand.Brand+" (deleted)") // no brand's key, though one may be called the same again
+		default:
 			t.Brands = append(t.Brands, brand.Brand)
 		}
 	}
@@ -64,7 +68,7 @@ func (c *catalog) token(row tokenRow) Token {
 
 // scope is what a token may do and see.
 func (c *catalog) scope(row tokenRow) Scope {
-	return Scope{Role: Role(row.Role), All: len(row.Brands) == 0, Brands: c.token(row).Brands}
+	return Scope{Role: Role(row.Role), All: len(row.Brands) == 0, Brands: c.token(row).Brands, Token: row.TokenID}
 }
 
 // covers reports whether s may hand out or take back a token for brands, no brand meaning all.
@@ -101,7 +105,7 @@ func (c *Control) NewToken(ctx context.Context, scope Scope, name string, role R
 	}
 	secret := tokenPrefix + row.TokenID + "_" + base64.RawURLEncoding.EncodeToString(randomBytes(tokenBytes))
 	row.Hash = hashToken(secret)
-	if err := c.storeToken(ctx, row); err != nil {
+	if err := c.storeToken(ctx, "new", row); err != nil {
 		return Token{}, "", err
 	}
 	return cat.token(row), secret, nil
@@ -135,16 +139,24 @@ func (c *Control) RevokeToken(ctx context.Context, scope Scope, id string) error
 		return nil
 	}
 	row.Revoked, row.Version = true, c.versions.next()
-	return c.storeToken(ctx, row)
+	return c.storeToken(ctx, "revoke", row)
 }
 
-// storeToken writes a token row. The caller holds mu.
-func (c *Control) storeToken(ctx context.Context, row tokenRow) error {
+// storeToken writes a token row, which is what action did. The caller holds mu.
+func (c *Control) storeToken(ctx context.Context, action string, row tokenRow) error {
+	brands := row.Brands
+	if len(brands) == 0 {
+		brands = []uint32{0}
+	}
+	deeds := make([]deed, len(brands))
+	for i, brand := range brands {
+		deeds[i] = deed{action: action, object: "tokens", key: row.TokenID, brand: brand, rows: 1}
+	}
 	rows := []tokenRow{row}
 	return c.commit(ctx, write{
 		inserts: []insert{insertRows("tokens", "", rows)},
 		learn:   func(next *catalog) { next.learnTokens(rows) },
-	})
+	}, deeds...)
 }
 
 func hashToken(token string) string {
@@ -160,8 +172,9 @@ func (c *catalog) bearer(token string) (tokenRow, bool) {
 	return row, known && same && !row.Revoked
 }
 
-// localTokenName is the name of the token that `carom up` leaves for the commands on its machine.
-const localTokenName = "carom up on this machine"
+// localTokenName begins the name of the token that a control process leaves for the commands on its machine; its address follows, as
+// a standby leaves another one.
+const localTokenName = "local commands of "
 
 // LocalToken returns previous if it is still an administrator's token for all brands, otherwise a new one; earlier ones of
 // its kind are then revoked.
@@ -169,13 +182,14 @@ func (c *Control) LocalToken(ctx context.Context, previous string) (string, erro
 	if row, ok := c.catalog.Load().bearer(previous); ok && Role(row.Role) == Admin && len(row.Brands) == 0 {
 		return previous, nil
 	}
+	name := localTokenName + c.cfg.Address
 	for _, t := range c.Tokens(LocalScope()) {
-		if t.Name == localTokenName {
+		if t.Name == name {
 			if err := c.RevokeToken(ctx, LocalScope(), t.ID); err != nil {
 				return "", err
 			}
 		}
 	}
-	_, token, err := c.NewToken(ctx, LocalScope(), localTokenName, Admin, nil)
+	_, token, err := c.NewToken(ctx, LocalScope(), name, Admin, nil)
 	return token, err
 }

@@ -16,6 +16,9 @@ type stamp struct {
 // mark gives a row the version and time of a write. Whether it is deleted is the row's own affair.
 func (s *stamp) mark(with stamp) { s.Version, s.Updated = with.Version, with.Updated }
 
+// gone reports whether the row is a tombstone.
+func (s *stamp) gone() bool { return s.Deleted }
+
 // stampRows marks all rows of one write.
 func stampRows[R any, P interface {
 	*R
@@ -39,6 +42,7 @@ func (v *versions) next() uint64 {
 // versionedTables are all tables with a version column.
 var versionedTables = [...]string{
 	"brands", "domains", "influencers", "influencer_followers", "campaigns", "links", "commission_rules", "posts", "keys", "tokens",
+	"audit", // so that the version of a change that was given up is not used again
 }
 
 // loadVersions continues after the highest version that any table holds.

@@ -48,7 +48,7 @@ func (c *Control) turnVisitorKey(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := c.storeKeys(ctx, c.sealKey(keyPlace{0, redirect.KeyVisitor, today}, key, stamp)); err != nil {
+		if err := c.storeKeys(ctx, "rotate", c.sealKey(keyPlace{0, redirect.KeyVisitor, today}, key, stamp)); err != nil {
 			return err
 		}
 	}
@@ -77,6 +77,9 @@ func (c *Control) eraseVisitorKeys(ctx context.Context, newest string) error {
 	old := next.withoutVisitorKeys(newest)
 	if old == 0 {
 		return nil
+	}
+	if err := c.store.fence(ctx); err != nil {
+		return err
 	}
 	err := c.store.conn.Exec(ctx, "ALTER TABLE keys DELETE WHERE kind = 'visitor' AND key_id < ? SETTINGS mutations_sync = 1", newest)
 	if err != nil {

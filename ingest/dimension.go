@@ -22,22 +22,20 @@ func (t Tier) String() string {
 	return tierNames[TierUnranked]
 }
 
+// tierFloors are the fewest followers of each tier.
+var tierFloors = [...]uint64{0, 1_000, 10_000, 50_000, 100_000, 1_000_000}
+
 // TierOf ranks a follower count.
 func TierOf(followers uint64) Tier {
-	switch {
-	case followers < 1_000:
-		return TierUnranked
-	case followers < 10_000:
-		return TierNano
-	case followers < 50_000:
-		return TierMicro
-	case followers < 100_000:
-		return TierMid
-	case followers < 1_000_000:
-		return TierMacro
+	t := TierMega
+	for followers < tierFloors[t] {
+		t--
 	}
-	return TierMega
+	return t
 }
+
+// Floor is the fewest followers of a creator in the tier.
+func (t Tier) Floor() uint64 { return tierFloors[min(t, TierMega)] }
 
 // A Format is the kind of post a link sits in; the zero value is "not said".
 type Format uint8

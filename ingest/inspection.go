@@ -15,6 +15,9 @@ type recordKind struct {
 	millis func(record []byte) (int64, error)
 	check  func(record []byte) error // fails with errRecord for bytes that no Put wrote
 	row    func(record []byte) (map[string]any, error)
+
+	identity func() rows // makes a block of the columns that tell a row from every other, see lookup
+	sorted   int         // how many of these, from the first, the table is sorted by
 }
 
 func newRecordKinds() [2]recordKind {
@@ -24,11 +27,15 @@ func newRecordKinds() [2]recordKind {
 			name: clicksDir, ledger: true, millis: clickMillis,
 			check: func(b []byte) error { return parseClick(b, new(Click)) },
 			row:   func(b []byte) (map[string]any, error) { return clickRow(referrers, b) },
+
+			identity: newClickIdentity, sorted: clickSorted,
 		},
 		{
 			name: conversionsDir, millis: conversionMillis,
 			check: func(b []byte) error { return parseConversion(b, new(Conversion)) },
 			row:   conversionRow,
+
+			identity: newConversionIdentity, sorted: len(conversionSorted),
 		},
 	}
 }

@@ -46,7 +46,7 @@ func (j *journal) keep(fl *flight, last uint64, aside int) error {
 
 func (j *journal) keepState(fl *flight, last uint64, aside int) error {
 	next := &state{
-		Positions: fl.mark.Positions(), Batch: last, HighWater: max(j.state.HighWater, fl.highWater),
+		Positions: fl.mark.Positions(), Batch: last, HighWater: raised(j.state.HighWater, fl.highWater),
 		Account: fl.account, Aside: aside,
 	}
 	for _, p := range fl.whole {
@@ -64,6 +64,19 @@ func (j *journal) keepState(fl *flight, last uint64, aside int) error {
 	}
 	j.state, j.split = next, split{}
 	return nil
+}
+
+// brokenClock is how far, in milliseconds, a high water mark is ahead of newer records where it came from a broken clock that was
+// mended since, as redirect does from ten years on.
+const brokenClock = 9 * 365 * 24 * millisPerHour
+
+// raised is the high water mark after records of which newest is the newest moment. Moments of one process only grow, and begin above
+// the mark: far below it they tell that it was given up.
+func raised(mark, newest int64) int64 {
+	if newest > 0 && mark-newest > brokenClock {
+		return newest
+	}
+	return max(mark, newest)
 }
 
 func (j *journal) keepSplit(fl *flight, last uint64, aside int) error {

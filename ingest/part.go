@@ -68,6 +68,9 @@ type batchNamer struct {
 	last  uint64
 }
 
+// spoolIDLen is the length of an identity.
+const spoolIDLen = 16
+
 // newSpoolID draws an identity.
 func newSpoolID() string {
 	var id [8]byte

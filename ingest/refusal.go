@@ -45,7 +45,7 @@ func (t trouble) advice() string {
 		"undo the constraint or the change of type that refuses most rows; few refused rows would be set aside",
 		"look the error up; if it lasts the batch is taken for refused",
 		"make room on the disk of the spool, or make it writable",
-		"move the spool aside and restart the node; carom spool inspect --records prints what it holds",
+		"restart the node with another spool; carom spool replay --by-id delivers what of this one is missing",
 	}[t]
 }
 

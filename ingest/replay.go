@@ -62,18 +62,28 @@ const replaySegment = 64 << 10
 
 // replayable says why a spool cannot be replayed.
 func (r *SpoolReport) replayable(adopt bool) error {
+	if err := r.free(adopt); err != nil {
+		return err
+	}
+	for _, k := range r.Kinds {
+		if k.State != "" {
+			return fmt.Errorf("%w: %s: without it nobody knows which records are stored; %s", ErrSpool, k.State, byIDAdvice)
+		}
+	}
+	return nil
+}
+
+// byIDAdvice is the way out where a spool does not know what it has sent.
+const byIDAdvice = "put it back from a copy of the directory, or say --by-id to look every record up in ClickHouse"
+
+// free says why nobody may deliver what the spool holds.
+func (r *SpoolReport) free(adopt bool) error {
 	switch {
 	case r.Use == SpoolInUse:
 		return fmt.Errorf("%w: %s is in use by %s, which delivers it; stop that first if it does not", ErrSpool, r.Dir, r.Process)
 	case r.Copied && !adopt:
 		return fmt.Errorf("%w: %s was made by copying; if the original is gone for good, or will never be run or replayed again, "+
 			"say --adopt-copy", ErrSpool, r.Dir)
-	}
-	for _, k := range r.Kinds {
-		if k.State != "" {
-			return fmt.Errorf("%w: %s: without it nobody knows which records are stored; put it back from a copy of the directory, or "+
-				"compare what carom spool inspect --records prints with ClickHouse", ErrSpool, k.State)
-		}
 	}
 	return nil
 }

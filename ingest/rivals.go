@@ -129,7 +129,7 @@ func soleDelivery(ctx context.Context, w *writer, held, spool string, last uint6
 	}
 	if number > 0 {
 		return fmt.Errorf("%w: ClickHouse holds batch %s-%d and this spool has sent up to %d; "+
-			"nothing is sent lest records are stored twice",
+			"nothing is sent lest records are stored twice; once nobody else sends from it, carom spool replay --by-id delivers what is missing",
 			errCopyDelivered, spool, number, last)
 	}
 	return nil

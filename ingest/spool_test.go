@@ -324,3 +324,19 @@ func FuzzState(f *testing.F) {
 		}
 	})
 }
+
+// The high water mark only grows, but for one that a broken clock left and that newer records show to be given up.
+func TestHighWaterRaised(t *testing.T) {
+	now := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct{ mark, newest, want time.Time }{
+		"newer":           {now, now.Add(time.Second), now.Add(time.Second)},
+		"older":           {now, now.Add(-time.Hour), now},
+		"of 2093, mended": {now.AddDate(67, 0, 0), now, now},
+		"into 2093":       {now, now.AddDate(67, 0, 0), now.AddDate(67, 0, 0)},
+		"nothing new":     {now, time.UnixMilli(0), now},
+	} {
+		if got := raised(test.mark.UnixMilli(), test.newest.UnixMilli()); got != test.want.UnixMilli() {
+			t.Errorf("%s: %v, want %v", name, time.UnixMilli(got).UTC(), test.want)
+		}
+	}
+}

@@ -23,12 +23,16 @@ type Builder struct {
 	keys      map[keyPlace]KeyRow
 
 	links, groups, creators pages.Writer
+	templates               pages.Writer // see Table
 	slugs, coupons          *pages.IndexWriter
 	groupOf                 map[groupKey]uint32  // group numbers, from 1
 	recompile               map[groupParent]bool // brands and campaigns that changed since their groups were compiled
 	orphans                 map[uint64]bool      // hashes of coupons whose newest link went away
 	stale                   Stale
 	scratch                 []byte
+	hashed                  []byte            // scratch of hashes
+	sums                    []tableSum        // of links, by part, deleted ones too
+	creatorVersions         map[uint32]uint64 // of the creators that were given; a snapshot has none
 
 	table  Table  // what the last Table returned, or will
 	rehost bool   // domains, brands or keys changed
@@ -57,7 +61,7 @@ func NewBuilder() *Builder {
 	_, _ = rand.Read(key)
 	b := &Builder{
 		brands: map[uint32]*Brand{}, domains: map[uint32]DomainRow{}, campaigns: map[uint32]Campaign{}, keys: map[keyPlace]KeyRow{},
-		groupOf: map[groupKey]uint32{}, recompile: map[groupParent]bool{}, orphans: map[uint64]bool{}, nobody: nobody,
+		groupOf: map[groupKey]uint32{}, recompile: map[groupParent]bool{}, orphans: map[uint64]bool{}, creatorVersions: map[uint32]uint64{}, nobody: nobody,
 		table: Table{
 			domains: map[string]*Domain{},
 			key:     indexKey{binary.LittleEndian.Uint64(key), binary.LittleEndian.Uint64(key[8:])},
@@ -90,6 +94,7 @@ func (b *Builder) SetKey(v KeyRow) {
 
 // SetInfluencer adds, changes or deletes a creator.
 func (b *Builder) SetInfluencer(v Influencer) {
+	set(b.creatorVersions, v.ID, v.Version, v.Deleted)
 	var c creator
 	if !v.Deleted {
 		c = appendCreator(b.scratch[:0], v.Tier, v.Enabled, url.QueryEscape(v.Platform), url.QueryEscape(v.Key))
@@ -112,6 +117,9 @@ func (b *Builder) SetCampaign(v Campaign) {
 		b.stale.Keyless = append(b.stale.Keyless, v.ID)
 	}
 	set(b.campaigns, v.ID, v, v.Deleted)
+	if v.Deleted {
+		b.templates.Set(v.ID, nil)
+	}
 }
 
 func set[K comparable, V any](m map[K]V, key K, value V, gone bool) {
@@ -142,6 +150,7 @@ func (b *Builder) SetLink(v LinkRow) error {
 	if err != nil {
 		l = appendGone(b.scratch[:0], number, v.Influencer, v.Coupon)
 	}
+	l = b.withSum(&v, l)
 	b.scratch = l
 	b.replace(v.ID, l)
 	if err == nil && !v.Deleted {
@@ -153,10 +162,7 @@ func (b *Builder) SetLink(v LinkRow) error {
 	return nil
 }
 
-const (
-	maxSlug = 64
-	maxText = 255 // escaped key, coupon, click parameter: what a byte of length can say
-)
+const maxText = 255 // escaped key, coupon, click parameter: what a byte of length can say
 
 // encode makes a link's record in b.scratch.
 func (b *Builder) encode(v LinkRow, number uint32) (link, error) {
@@ -182,8 +188,8 @@ func (b *Builder) encode(v LinkRow, number uint32) (link, error) {
 	} else {
 		x.key = []byte(url.QueryEscape(v.Key)) // the campaign may come yet
 	}
-	if len(v.Slug) > maxSlug || len(x.key) > maxText || len(v.Coupon) > maxText ||
-		len(x.head)+len(x.tail)+len(x.fallback) > pages.MaxItem-linkFixed-4*maxText {
+	if len(v.Slug) > MaxSlug || len(x.key) > maxText || len(v.Coupon) > maxText ||
+		len(x.head)+len(x.tail)+len(x.fallback) > pages.MaxItem-linkFixed-4*maxText-linkSum {
 		return nil, fmt.Errorf("%w: its location does not fit a record", ErrDestination)
 	}
 	return appendLink(b.scratch[:0], number, v.Influencer, unixOrZero(v.Starts), unixOrZero(v.Expires), v.Enabled, x), nil
@@ -237,9 +243,13 @@ func (b *Builder) replace(number uint32, l link) {
 	if bytes.Equal(old, l) {
 		return
 	}
+	sum := b.part(number >> partBits)
 	if len(old) == 0 {
 		b.table.known++
+	} else {
+		sum.remove(b.linkHash(number, old))
 	}
+	sum.add(b.linkHash(number, l))
 	var oldSlug, oldCoupon uint64
 	var hadSlug, hadCoupon, sameSlug, sameCoupon bool
 	if len(old) > 0 {
@@ -281,6 +291,7 @@ func (b *Builder) Table() *Table {
 	b.compileGroups()
 	b.adoptOrphans()
 	b.table.links, b.table.groups, b.table.creators = b.links.Freeze(), b.groups.Freeze(), b.creators.Freeze()
+	b.table.templates = b.templates.Freeze()
 	b.table.slugs, b.table.coupons = b.slugs.Freeze(), b.coupons.Freeze()
 	if b.rehost {
 		b.table.domains = b.hosts()
@@ -294,5 +305,5 @@ func (b *Builder) Table() *Table {
 
 // Bytes is how much memory outside the Go heap the tables' links take, with all that is looked up for them.
 func (b *Builder) Bytes() int {
-	return b.links.Bytes() + b.groups.Bytes() + b.creators.Bytes() + b.slugs.Bytes() + b.coupons.Bytes()
+	return b.links.Bytes() + b.groups.Bytes() + b.creators.Bytes() + b.templates.Bytes() + b.slugs.Bytes() + b.coupons.Bytes()
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"pgregory.net/rapid"
 
 	"carom/ingest"
@@ -80,6 +81,7 @@ func (m *model) change(t *rapid.T, touched map[uint32]bool) {
 			Slug:        rapid.SampledFrom(modelSlugs).Draw(t, "slug"),
 			Destination: rapid.SampledFrom([]string{"", "", "https://own.example/?a=1&b=2#c", "javascript:alert(1)"}).Draw(t, "destination"),
 			Fallback:    rapid.SampledFrom([]string{"", "https://own.example/over"}).Draw(t, "fallback"),
+			Coupon:      rapid.SampledFrom([]string{"", "MIA10"}).Draw(t, "coupon"),
 			Enabled:     rapid.Bool().Draw(t, "enabled"),
 		}
 		for n, other := range m.links { // control lets one live link have a slug: the new owner takes it
@@ -119,6 +121,17 @@ func (m *model) count() (n int) {
 		}
 	}
 	return n
+}
+
+// sums are those of the rows, each in the form they were last given in.
+func (m *model) sums() (sums []tableSum) {
+	for _, row := range m.links {
+		if sums == nil {
+			sums = make([]tableSum, 1) // all numbers of the model are in the first part
+		}
+		sums[0].add(xxhash.Sum64(row.appendHashed(nil)))
+	}
+	return sums
 }
 
 // give hands changed and stale links to the builder in any order.
@@ -220,6 +233,9 @@ func TestTableAgainstAMap(t *testing.T) {
 			tables = append(tables, frozen{m.builder.Table(), m.served()})
 			if got := tables[poll].table.Links(); got != m.count() {
 				t.Fatalf("poll %d: %d links, want %d", poll, got, m.count())
+			}
+			if got, want := m.builder.sums, m.sums(); !slices.Equal(got, want) {
+				t.Fatalf("poll %d: sums %v, want %v", poll, got, want)
 			}
 			compare(t, fmt.Sprintf("poll %d", poll), tables[poll].table, tables[poll].want)
 		}

@@ -7,7 +7,7 @@ import (
 )
 
 // The reference data that a table is built from, as the reference tables hold it. Deleted rows come too: they take the
-// object away.
+// object away. Versions count changes; see Source.
 type (
 	// Brand is a row of brands.
 	Brand struct {
@@ -19,6 +19,7 @@ type (
 		UnsignedPixel   bool
 		Policy          DestinationPolicy
 		Deleted         bool
+		Version         uint64
 	}
 
 	// DomainRow is a row of domains.
@@ -33,6 +34,7 @@ type (
 		AppleApps   string // apple-app-site-association, JSON
 		AssetLinks  string // assetlinks.json
 		Deleted     bool
+		Version     uint64
 	}
 
 	// Influencer is a row of influencers.
@@ -43,6 +45,7 @@ type (
 		Tier     ingest.Tier
 		Enabled  bool
 		Deleted  bool
+		Version  uint64
 	}
 
 	// Campaign is a row of campaigns.
@@ -56,6 +59,7 @@ type (
 		Starts, Ends time.Time // the zero time or 1970 = none
 		Enabled      bool
 		Deleted      bool
+		Version      uint64
 	}
 
 	// LinkRow is a row of links.
@@ -86,5 +90,6 @@ type (
 		Secret  []byte
 		Active  bool // mints; a key that is neither active nor retired only verifies
 		Retired bool
+		Version uint64
 	}
 )

@@ -133,3 +133,21 @@ func (c *clickClock) raise(unixMillis int64) {
 		last = c.last.Load()
 	}
 }
+
+// ahead is how far what was handed out last is ahead of a moment; 0 where it is not.
+func (c *clickClock) ahead(now time.Time) time.Duration {
+	last := int64(c.last.Load()>>clickSeqBits) + clickEpoch
+	return time.Duration(max(last-now.UnixMilli(), 0)) * time.Millisecond
+}
+
+// mend takes the clock back to now where it is more than clockFar ahead: an earlier process gave out ids under a broken clock, such as
+// one in 2106, and without this all later clicks would be of that time for ever. Ids stay different, as what was handed out before
+// that is older than now. What was handed out under the broken clock comes again in ten years at the earliest, when no row of
+// its links' clicks of today is kept.
+func (c *clickClock) mend(now time.Time) {
+	limit := uint64(max(now.Add(clockFar).UnixMilli()-clickEpoch, 0)) << clickSeqBits
+	to := uint64(max(now.UnixMilli()-clickEpoch, 0)) << clickSeqBits
+	for last := c.last.Load(); last > limit && !c.last.CompareAndSwap(last, to); {
+		last = c.last.Load()
+	}
+}

@@ -24,6 +24,8 @@ import (
 const (
 	// CodeLen is the length of a signed code in bytes.
 	CodeLen = 11
+	// MaxSlug is the length of the longest vanity slug in bytes.
+	MaxSlug = 64
 	// MaxLink is the highest link number: 30 bits.
 	MaxLink = 1<<30 - 1
 	// KeySlots is how many signing keys a brand can have at once: a 2-bit key id.
@@ -35,16 +37,17 @@ const (
 // slugSignatures is 62^SlugSignatureLen, the number of signatures a slug can have (about 2^35.7).
 const slugSignatures = 62 * 62 * 62 * 62 * 62 * 62
 
-// A CodeKey signs and verifies the codes and slugs of one host under one of its brand's keys.
+// A CodeKey signs and verifies the codes, slugs and tokens of one host under one of its brand's keys.
 type CodeKey struct {
-	code, slug [2]uint64
+	code, slug, token [2]uint64
 }
 
 // NewCodeKey derives the key of host (as CanonicalHost returns it) from a brand's signing secret.
 func NewCodeKey(secret []byte, host string) CodeKey {
 	return CodeKey{
-		code: deriveSIPKey(secret, "carom code v1", host),
-		slug: deriveSIPKey(secret, "carom slug v1", host),
+		code:  deriveSIPKey(secret, "carom code v1", host),
+		slug:  deriveSIPKey(secret, "carom slug v1", host),
+		token: deriveSIPKey(secret, "carom token v1", host),
 	}
 }
 
@@ -119,7 +122,7 @@ func looksLikeCode(s []byte) bool {
 
 // ValidSlug reports whether s can be a vanity slug: [a-z0-9][a-z0-9_-]{2,63} and not of a code's shape.
 func ValidSlug(s []byte) bool {
-	if len(s) < 3 || len(s) > 64 || looksLikeCode(s) {
+	if len(s) < 3 || len(s) > MaxSlug || looksLikeCode(s) {
 		return false
 	}
 	for i, c := range s {

@@ -84,6 +84,9 @@ func (t *Table) resolve(r *resolved, d *Domain, path []byte) bool {
 	if code, isCode := ParseCode(name); isCode {
 		return d.verify(code) && t.answered(r, d, code.Link())
 	}
+	if name[0] == '~' {
+		return t.byToken(r, d, name[1:])
+	}
 	slug, signature := cutByte(name, '~')
 	if !ValidSlug(slug) || d.SignedSlugs != (len(signature) == SlugSignatureLen) || len(slug) < len(name) && !d.SignedSlugs {
 		return false

@@ -4,7 +4,7 @@
 //
 //	server.go       a request arrives; panics and exhausted descriptors end nothing
 //	request.go      its raw target and host become one spelling, or a 400
-//	code.go         the code's MAC is checked under the host's key, before any lookup
+//	code.go         the code's MAC is checked under the host's key, before any lookup; token.go: a self-contained link's
 //	table.go        the link's record is found by its number, in a frozen table behind an atomic pointer; link.go draws it
 //	decide.go       who is asking, is the link live, and the Location: stored parameters, incoming ones, click id
 //	                (clickid.go), fragment
@@ -12,5 +12,5 @@
 //	answer.go       302
 //
 // After that the click is ingest's. A conversion takes postback.go instead. source.go keeps the table fresh from
-// ClickHouse; when that is away, the last table stays, and a node that starts goes on from its snapshot (SNAPSHOT.md).
+// ClickHouse and proof.go shows that it is complete; when that is away, the last table stays, and a node that starts goes on from its snapshot (SNAPSHOT.md).
 package redirect

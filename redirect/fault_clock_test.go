@@ -45,7 +45,7 @@ func TestFaultClock(t *testing.T) {
 			given := map[string]bool{}
 			taps := 0
 			for _, clocks := range test.clocks {
-				taps += tapUnderClocks(t, db, spool, clocks, given)
+				taps += tapUnderClocks(t, db, spool, clocks, given, false)
 			}
 			var ids []string
 			for id := range given {
@@ -58,8 +58,9 @@ func TestFaultClock(t *testing.T) {
 	}
 }
 
-// tapUnderClocks runs a node on a spool, taps under each clock in turn, and adds the click ids it was given.
-func tapUnderClocks(t *testing.T, db *chtest.DB, spool string, clocks []time.Time, given map[string]bool) (taps int) {
+// tapUnderClocks runs a node on a spool, taps under each clock in turn, and adds the click ids it was given. look says whether the
+// node sees ClickHouse's clock, which is right.
+func tapUnderClocks(t *testing.T, db *chtest.DB, spool string, clocks []time.Time, given map[string]bool, look bool) (taps int) {
 	t.Helper()
 	const each = 50
 	places, err := geo.New(geo.Default())
@@ -89,6 +90,10 @@ func tapUnderClocks(t *testing.T, db *chtest.DB, spool string, clocks []time.Tim
 	r := bufio.NewReader(conn)
 	for _, at := range clocks {
 		clock.Store(&at)
+		if look {
+			now := time.Now()
+			e.server.setClock(at, now, now.Add(-time.Hour))
+		}
 		for range each {
 			write(t, conn, wire("GET /"+glowCode(always)+" HTTP/1.1\nHost: go.glow.test"))
 			got := read(t, r, "GET")
@@ -107,6 +112,32 @@ func tapUnderClocks(t *testing.T, db *chtest.DB, spool string, clocks []time.Tim
 		t.Error(err)
 	}
 	return taps
+}
+
+// The machine's clock is broken and ClickHouse's is not: clicks have the time that it is, so that ClickHouse keeps their rows and
+// reports find them, though an earlier process without a look gave out ids of 2093.
+func TestFaultClockPutRight(t *testing.T) {
+	now := time.Now()
+	for name, clock := range map[string]time.Time{
+		"1970": time.Unix(10, 0), "a click id's beginning": time.Date(2024, 1, 2, 0, 0, 0, 0, time.UTC),
+		"beyond the rows' time": now.AddDate(0, 0, -401), "a week early": now.AddDate(0, 0, 7), "2106": time.Date(2106, 2, 8, 0, 0, 0, 0, time.UTC),
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := chtest.New(t)
+			spool := filepath.Join(t.TempDir(), "spool")
+			given := map[string]bool{}
+			broken := tapUnderClocks(t, db, spool, []time.Time{time.Date(2106, 2, 8, 0, 0, 0, 0, time.UTC)}, given, false)
+			taps := tapUnderClocks(t, db, spool, []time.Time{clock}, given, true)
+			taps += tapUnderClocks(t, db, spool, []time.Time{clock}, given, true)
+			var dated uint64
+			if err := db.Conn.QueryRow(t.Context(), "SELECT count() FROM clicks WHERE abs(dateDiff('second', ts, now64(3))) < 600").Scan(&dated); err != nil {
+				t.Fatal(err)
+			}
+			if int(dated) != taps || len(given) != broken+taps {
+				t.Errorf("%d of %d clicks have the time that it is; %d ids of %d", dated, taps, len(given), broken+taps)
+			}
+		})
+	}
 }
 
 var clickIDOf = regexp.MustCompile(`[?&][a-z_]+=([A-Za-z0-9_-]{22})(?:&|#|$)`)

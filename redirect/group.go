@@ -51,7 +51,20 @@ func (b *Builder) compileGroups() {
 			b.groups.Set(number, g)
 		}
 	}
+	for id, campaign := range b.campaigns {
+		if b.recompile[groupParent{brand: campaign.Brand}] || b.recompile[groupParent{campaign: id}] {
+			b.compileTemplate(campaign)
+		}
+	}
 	clear(b.recompile)
+}
+
+// compileTemplate brings a campaign's template up to date.
+func (b *Builder) compileTemplate(campaign Campaign) {
+	g, _ := b.compile(groupKey{brand: campaign.Brand, campaign: campaign.ID}) // one that is no good answers nothing
+	if !bytes.Equal(g, b.templates.At(campaign.ID)) {
+		b.templates.Set(campaign.ID, g)
+	}
 }
 
 // compile makes a group's record, and says what keeps links without parts of their own from being answered.

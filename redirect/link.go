@@ -16,11 +16,12 @@ import (
 //	         +-------+-------+------------+--------+---------+- - -+- - -+- - -+- - - -+- - -+- - -+
 //
 // Behind starts comes what the flags say: expires; key and slug, each after a byte of length; with flagExtra all three of
-// coupon (a byte of length), fallback and tail (two bytes each). The rest is the head. A link has a key where its tail asks
-// for one, and a head and a tail of its own where they differ from its group's.
+// coupon (a byte of length), fallback and tail (two bytes each). The rest is the head, and with flagSum 8 bytes at the very end:
+// the hash of the row, where it cannot be made of the record (see sum.go). A link has a key where its tail asks for one, and a
+// head and a tail of its own where they differ from its group's.
 //
 // Of a link that is deleted or refused there is only the part before starts, for its clicks may still convert; and, of a
-// refused one, the coupon.
+// refused one, the coupon and the sum.
 type link []byte
 
 const (
@@ -33,6 +34,9 @@ const (
 	flagKey     = 1 << 3
 	flagSlug    = 1 << 4
 	flagExtra   = 1 << 5
+	flagSum     = 1 << 6
+
+	linkSum = 8 // bytes
 )
 
 // gone reports whether there is nothing to answer: no such link, or one of which only its attribution is left.
@@ -50,6 +54,22 @@ func (l link) expires() int64 {
 	return int64(binary.LittleEndian.Uint32(l[linkFixed:]))
 }
 
+// sum is the hash of the row where the record keeps it.
+func (l link) sum() (sum uint64, kept bool) {
+	if l[0]&flagSum == 0 {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint64(l[len(l)-linkSum:]), true
+}
+
+// withoutSum is the record up to its sum.
+func (l link) withoutSum() []byte {
+	if l[0]&flagSum == 0 {
+		return l
+	}
+	return l[:len(l)-linkSum]
+}
+
 // linkTexts are the texts of a link, each empty where it has none.
 type linkTexts struct {
 	key, slug, coupon, fallback, tail, head []byte
@@ -57,10 +77,10 @@ type linkTexts struct {
 
 func (l link) texts() (x linkTexts) {
 	if l[0]&flagGone != 0 {
-		x.coupon = l[linkGone:]
+		x.coupon = l.withoutSum()[linkGone:]
 		return x
 	}
-	rest := []byte(l[linkFixed:])
+	rest := l.withoutSum()[linkFixed:]
 	flags := l[0]
 	if flags&flagExpires != 0 {
 		rest = rest[4:]
@@ -82,7 +102,7 @@ func (l link) texts() (x linkTexts) {
 
 // own returns what the link's Location has of its own, each empty where it has none.
 func (l link) own() (key, tail, head []byte) {
-	rest := []byte(l[linkFixed:])
+	rest := l.withoutSum()[linkFixed:]
 	flags := l[0]
 	if flags&(flagExpires|flagSlug|flagExtra) != 0 {
 		x := l.texts()
@@ -146,6 +166,12 @@ func appendGone(dst []byte, group, influencer uint32, coupon string) link {
 	dst = binary.LittleEndian.AppendUint32(dst, group<<8|flagGone)
 	dst = binary.LittleEndian.AppendUint32(dst, influencer)
 	return append(dst, coupon...)
+}
+
+// appendSum adds the hash of its row to a record that has none.
+func appendSum(l link, sum uint64) link {
+	l[0] |= flagSum
+	return binary.LittleEndian.AppendUint64(l, sum)
 }
 
 // A group is what links have in common that are of one campaign, on one domain, signed with one key, for one kind of post.

@@ -72,6 +72,7 @@ type Server struct {
 	leaving  atomic.Bool           // Stop sets it once; handlers load it once a request
 	visitors visitorHasher
 	clock    clickClock
+	wall     wallClock
 	scratch  sync.Pool        // of *scratch
 	now      func() time.Time // nil: the time fasthttp took when the request was read
 }
@@ -94,6 +95,7 @@ func NewServer(c Config, sink Sink, reg prometheus.Registerer, log *slog.Logger)
 		return &scratch{location: make([]byte, 0, 4096), names: make([]byte, 0, 1024), stored: make([]byte, 0, 1024)}
 	}
 	s.metrics = newMetrics(reg, s)
+	s.wall.register(reg, &s.clock)
 	s.http = &fasthttp.Server{
 		Handler:                      s.handle,
 		ErrorHandler:                 s.refuse,
@@ -327,9 +329,8 @@ func (s *Server) admits(ctx *fasthttp.RequestCtx, path []byte) bool {
 
 // click records a request on a link and answers it.
 func (s *Server) click(ctx *fasthttp.RequestCtx, sc *scratch, t *Table, query []byte) {
-	began := s.moment(ctx)
 	a := ask(&ctx.Request.Header)
-	s.decide(sc, t, a, query, s.client(ctx, &a).As16(), began.UnixMilli())
+	s.decide(sc, t, a, query, s.client(ctx, &a).As16(), s.moment(ctx).UnixMilli())
 	s.sink.PutClick(ctx.ConnID(), &sc.click)
 	if why := sc.click.Reasons & (ingest.Expired | ingest.Disabled); why != 0 {
 		s.ended(ctx, &sc.link, why)
@@ -337,16 +338,16 @@ func (s *Server) click(ctx *fasthttp.RequestCtx, sc *scratch, t *Table, query []
 	}
 	s.redirect(ctx, sc.location)
 	if s.metrics.count(outcomeRedirect)%sampleEvery == 0 {
-		s.metrics.duration.Observe(time.Since(began).Seconds())
+		s.metrics.duration.Observe(time.Since(ctx.Time()).Seconds())
 	}
 }
 
 // moment is when the request was read.
 func (s *Server) moment(ctx *fasthttp.RequestCtx) time.Time {
 	if s.now != nil {
-		return s.now()
+		return s.wall.now(s.now())
 	}
-	return ctx.Time()
+	return s.wall.now(ctx.Time())
 }
 
 // client is the address that the request is accounted to: the peer's unless that is a trusted proxy, else what X-Forwarded-For or,

@@ -25,6 +25,7 @@ type snapshot struct {
 	domains   map[uint32]DomainRow
 	campaigns map[uint32]Campaign
 	keys      map[keyPlace]KeyRow
+	sums      []tableSum
 }
 
 // snapshot is what the last Table holds.
@@ -33,6 +34,7 @@ func (b *Builder) snapshot(taken time.Time, seen map[string]uint64) *snapshot {
 	return &snapshot{
 		taken: taken, seen: maps.Clone(seen), table: &table, brands: maps.Clone(b.brands), domains: maps.Clone(b.domains),
 		campaigns: maps.Clone(b.campaigns), keys: maps.Clone(b.keys),
+		sums: slices.Clone(b.sums),
 	}
 }
 
@@ -43,20 +45,22 @@ type description struct {
 	Domains   []DomainRow       `json:"domains"`
 	Campaigns []Campaign        `json:"campaigns"`
 	Keys      []sealedKey       `json:"keys"`
+	Sums      []tableSum        `json:"sums"` // of links, by part; they save a start from adding up
 }
 
 // A sealedKey is a key as the keys table has it.
 type sealedKey struct {
-	Brand  uint32  `json:"brand"`
-	Kind   KeyKind `json:"kind"`
-	ID     string  `json:"id"`
-	Active bool    `json:"active"`
-	Sealed []byte  `json:"sealed"`
+	Brand   uint32  `json:"brand"`
+	Kind    KeyKind `json:"kind"`
+	ID      string  `json:"id"`
+	Active  bool    `json:"active"`
+	Sealed  []byte  `json:"sealed"`
+	Version uint64  `json:"version"`
 }
 
 const (
 	snapshotHeader  = 48
-	snapshotVersion = 1
+	snapshotVersion = 2 // the first had no versions of objects and no sums in links; it is read all the same
 	blockHeader     = 16
 )
 
@@ -75,6 +79,7 @@ var errSnapshot = errors.New("snapshot is damaged")
 
 // A snapshotHead is the beginning of a snapshot file.
 type snapshotHead struct {
+	version     uint32
 	taken       time.Time
 	known       uint64 // links, those that are gone included: the number never falls
 	description uint64 // bytes
@@ -84,7 +89,7 @@ type snapshotHead struct {
 func (h snapshotHead) bytes() []byte {
 	le := binary.LittleEndian
 	b := append([]byte(nil), snapshotMagic[:]...)
-	b = le.AppendUint32(b, snapshotVersion)
+	b = le.AppendUint32(b, h.version)
 	b = le.AppendUint32(b, uint32(h.description))
 	b = le.AppendUint64(b, uint64(h.taken.UnixMilli()))
 	b = le.AppendUint64(b, h.known)
@@ -101,10 +106,10 @@ func readSnapshotHead(r io.Reader) (h snapshotHead, err error) {
 	if [8]byte(b) != snapshotMagic || le.Uint64(b[40:]) != xxhash.Sum64(b[:40]) {
 		return h, fmt.Errorf("%w: its first bytes are not a snapshot's", errSnapshot)
 	}
-	if v := le.Uint32(b[8:]); v != snapshotVersion {
-		return h, fmt.Errorf("%w: version %d, this program reads %d", errSnapshot, v, snapshotVersion)
+	if v := le.Uint32(b[8:]); v == 0 || v > snapshotVersion {
+		return h, fmt.Errorf("%w: version %d, this program reads 1 to %d", errSnapshot, v, snapshotVersion)
 	}
-	return snapshotHead{time.UnixMilli(int64(le.Uint64(b[16:]))), le.Uint64(b[24:]), uint64(le.Uint32(b[12:])), le.Uint64(b[32:])}, nil
+	return snapshotHead{le.Uint32(b[8:]), time.UnixMilli(int64(le.Uint64(b[16:]))), le.Uint64(b[24:]), uint64(le.Uint32(b[12:])), le.Uint64(b[32:])}, nil
 }
 
 // write writes a snapshot whose keys are sealed with sealer. now is the moment for whose day the visitor key is kept.
@@ -113,7 +118,7 @@ func (s *snapshot) write(w io.Writer, sealer *Sealer, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	head := snapshotHead{s.taken, uint64(s.table.known), uint64(len(text)), xxhash.Sum64(text)}
+	head := snapshotHead{snapshotVersion, s.taken, uint64(s.table.known), uint64(len(text)), xxhash.Sum64(text)}
 	if _, err := w.Write(append(head.bytes(), text...)); err != nil {
 		return err
 	}
@@ -147,7 +152,7 @@ func blockSum(header, b []byte) uint64 {
 }
 
 func (s *snapshot) describe(sealer *Sealer, now time.Time) description {
-	d := description{Seen: s.seen}
+	d := description{Seen: s.seen, Sums: s.sums}
 	for _, id := range slices.Sorted(maps.Keys(s.brands)) {
 		d.Brands = append(d.Brands, s.brands[id])
 	}
@@ -158,7 +163,7 @@ func (s *snapshot) describe(sealer *Sealer, now time.Time) description {
 		d.Campaigns = append(d.Campaigns, s.campaigns[id])
 	}
 	seal := func(k KeyRow) {
-		d.Keys = append(d.Keys, sealedKey{k.Brand, k.Kind, k.ID, k.Active, sealer.Seal(k.Kind, k.Brand, k.ID, k.Secret)})
+		d.Keys = append(d.Keys, sealedKey{k.Brand, k.Kind, k.ID, k.Active, sealer.Seal(k.Kind, k.Brand, k.ID, k.Secret), k.Version})
 	}
 	for _, k := range s.keys {
 		if k.Kind != KeyVisitor {
@@ -176,15 +181,20 @@ func (s *snapshot) describe(sealer *Sealer, now time.Time) description {
 	return d
 }
 
+// A keyOpener opens what a Sealer has sealed.
+type keyOpener interface {
+	Open(kind KeyKind, brand uint32, id string, sealed []byte) (secret []byte, err error)
+}
+
 // readSnapshot makes a builder of a snapshot. Everything in it is checked: no file, however it came about, makes a table that
 // cannot be read.
-func readSnapshot(r io.Reader, sealer *Sealer) (b *Builder, head snapshotHead, seen map[string]uint64, err error) {
+func readSnapshot(r io.Reader, keys keyOpener) (b *Builder, head snapshotHead, seen map[string]uint64, err error) {
 	head, err = readSnapshotHead(r)
 	if err != nil {
 		return nil, head, nil, err
 	}
 	b = NewBuilder()
-	if seen, err = b.readDescription(r, head, sealer); err != nil {
+	if seen, err = b.readDescription(r, head, keys); err != nil {
 		return nil, head, nil, err
 	}
 	slugs, err := b.readBlocks(r)
@@ -195,10 +205,23 @@ func readSnapshot(r io.Reader, sealer *Sealer) (b *Builder, head snapshotHead, s
 		return nil, head, nil, fmt.Errorf("%w: %d links of %d", errSnapshot, b.table.known, head.known)
 	}
 	b.indexAll(slugs)
+	for _, campaign := range b.campaigns {
+		b.compileTemplate(campaign)
+	}
+	if head.version == 1 {
+		for number, l := range b.links.All() {
+			b.part(number >> partBits).add(b.linkHash(number, l))
+		}
+	}
+	for _, p := range parents {
+		if p.table == "influencers" || head.version == 1 {
+			delete(seen, p.table) // whose versions are not in the snapshot: all of it is read again
+		}
+	}
 	return b, head, seen, nil
 }
 
-func (b *Builder) readDescription(r io.Reader, head snapshotHead, sealer *Sealer) (seen map[string]uint64, err error) {
+func (b *Builder) readDescription(r io.Reader, head snapshotHead, keys keyOpener) (seen map[string]uint64, err error) {
 	text, err := io.ReadAll(io.LimitReader(r, int64(head.description)))
 	if err != nil {
 		return nil, err
@@ -223,12 +246,13 @@ func (b *Builder) readDescription(r io.Reader, head snapshotHead, sealer *Sealer
 		b.campaigns[v.ID] = v
 	}
 	for _, k := range d.Keys {
-		secret, err := sealer.Open(k.Kind, k.Brand, k.ID, k.Sealed)
+		secret, err := keys.Open(k.Kind, k.Brand, k.ID, k.Sealed)
 		if err != nil {
 			return nil, err
 		}
-		b.keys[keyPlace{k.Brand, k.Kind, k.ID}] = KeyRow{Brand: k.Brand, Kind: k.Kind, ID: k.ID, Secret: secret, Active: k.Active}
+		b.keys[keyPlace{k.Brand, k.Kind, k.ID}] = KeyRow{Brand: k.Brand, Kind: k.Kind, ID: k.ID, Secret: secret, Active: k.Active, Version: k.Version}
 	}
+	b.sums = d.Sums
 	b.rehost = true
 	if d.Seen == nil {
 		d.Seen = map[string]uint64{}

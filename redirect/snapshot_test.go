@@ -73,41 +73,54 @@ func goldenBuilder(t testing.TB) *Builder {
 	return b
 }
 
-// The bytes of version 1 are read for as long as a program says it reads version 1.
-func TestGoldenSnapshot(t *testing.T) {
-	path := filepath.Join("testdata", "snapshot-v1.hex")
+// The bytes of a version are read for as long as a program says it reads that version.
+func TestGoldenSnapshots(t *testing.T) {
+	newest := filepath.Join("testdata", fmt.Sprintf("snapshot-v%d.hex", snapshotVersion))
 	got := snapshotBytes(t, goldenBuilder(t))
 	if *updateGolden {
-		if err := os.WriteFile(path, []byte(hex.Dump(got)), 0o644); err != nil {
+		if err := os.WriteFile(newest, []byte(hex.Dump(got)), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(path)
+	if !bytes.Equal(got, undumped(t, newest)) {
+		t.Errorf("a snapshot's bytes are no longer those of %s; if that is meant, raise the version and run with -update\n%s", newest, hex.Dump(got))
+	}
+	for version := range snapshotVersion {
+		path := filepath.Join("testdata", fmt.Sprintf("snapshot-v%d.hex", version+1))
+		b, head, seen, err := readSnapshot(bytes.NewReader(undumped(t, path)), testSealer(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !head.taken.Equal(edgeNow) || head.known != 6 || !maps.Equal(seen, map[string]uint64{"links": 7}) {
+			t.Errorf("%s: taken %v, %d links, seen %v", path, head.taken, head.known, seen)
+		}
+		table := b.Table()
+		if table.Links() != 5 || table.coupon(1, "MIA10") != 5 {
+			t.Errorf("%s: %d links, the coupon is of link %d", path, table.Links(), table.coupon(1, "MIA10"))
+		}
+		var l resolved
+		if !table.resolve(&l, table.Domain([]byte("go.glow.test")), []byte("/summer")) || l.number != 2 {
+			t.Fatalf("%s: the slug is of link %d", path, l.number)
+		}
+		if at := l.appendLocation(nil); string(at.text) != "https://glow.example/spring?ref=carom&utm_source=tik+tok&utm_campaign=spring-mia&utm_content=slug&" || string(at.fragment) != "#top" {
+			t.Errorf("%s: the location is %q %q", path, at.text, at.fragment)
+		}
+		runtime.KeepAlive(table)
+	}
+}
+
+// undumped reads what hex.Dump has written.
+func undumped(t testing.TB, path string) (raw []byte) {
+	t.Helper()
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if hex.Dump(got) != string(want) {
-		t.Errorf("a snapshot's bytes are no longer those of version 1; if that is meant, raise the version and run with -update\n%s", hex.Dump(got))
+	for line := range strings.Lines(string(text)) {
+		digits, _, _ := strings.Cut(line[10:], "|")
+		raw = append(raw, unhexed(t, strings.Join(strings.Fields(digits), ""))...)
 	}
-	b, head, seen, err := readSnapshot(bytes.NewReader(got), testSealer(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !head.taken.Equal(edgeNow) || head.known != 6 || !maps.Equal(seen, map[string]uint64{"links": 7}) {
-		t.Errorf("taken %v, %d links, seen %v", head.taken, head.known, seen)
-	}
-	table := b.Table()
-	defer runtime.KeepAlive(table)
-	if table.Links() != 5 || table.coupon(1, "MIA10") != 5 {
-		t.Errorf("%d links, the coupon is of link %d", table.Links(), table.coupon(1, "MIA10"))
-	}
-	var l resolved
-	if !table.resolve(&l, table.Domain([]byte("go.glow.test")), []byte("/summer")) || l.number != 2 {
-		t.Fatalf("the slug is of link %d", l.number)
-	}
-	if at := l.appendLocation(nil); string(at.text) != "https://glow.example/spring?ref=carom&utm_source=tik+tok&utm_campaign=spring-mia&utm_content=slug&" || string(at.fragment) != "#top" {
-		t.Errorf("the location is %q %q", at.text, at.fragment)
-	}
+	return raw
 }
 
 // A builder that comes from a snapshot answers and goes on like the one it was taken from.
@@ -126,6 +139,9 @@ func TestSnapshotsAreComplete(t *testing.T) {
 			b, _, _, err := readSnapshot(bytes.NewReader(snapshotBytes(t, m.builder)), testSealer(t))
 			if err != nil {
 				t.Fatal(err)
+			}
+			if !slices.Equal(b.sums, m.builder.sums) {
+				t.Fatalf("sums %v after a start, %v before", b.sums, m.builder.sums)
 			}
 			m.builder = b
 			table := b.Table()

@@ -94,19 +94,19 @@ type loadedSnapshot struct {
 
 // loadSnapshot reads the snapshot at path, or the previous one where that is damaged. The error wraps fs.ErrNotExist where
 // there is neither.
-func loadSnapshot(path string, sealer *Sealer) (loadedSnapshot, error) {
-	newest, err := loadSnapshotFile(path, sealer)
+func loadSnapshot(path string, keys keyOpener) (loadedSnapshot, error) {
+	newest, err := loadSnapshotFile(path, keys)
 	if err == nil {
 		return newest, nil
 	}
-	previous, err2 := loadSnapshotFile(path+previousSnapshot, sealer)
+	previous, err2 := loadSnapshotFile(path+previousSnapshot, keys)
 	if err2 == nil {
 		return previous, nil
 	}
 	return loadedSnapshot{}, errors.Join(err, err2)
 }
 
-func loadSnapshotFile(path string, sealer *Sealer) (s loadedSnapshot, err error) {
+func loadSnapshotFile(path string, keys keyOpener) (s loadedSnapshot, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return s, fmt.Errorf("read snapshot: %w", err)
@@ -116,7 +116,7 @@ func loadSnapshotFile(path string, sealer *Sealer) (s loadedSnapshot, err error)
 	if err != nil {
 		return s, fmt.Errorf("read snapshot: %w", err)
 	}
-	builder, head, seen, err := readSnapshot(f, sealer)
+	builder, head, seen, err := readSnapshot(f, keys)
 	if err != nil {
 		return s, fmt.Errorf("read snapshot %s: %w", path, err)
 	}

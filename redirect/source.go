@@ -20,6 +20,7 @@ type SourceConfig struct {
 	ClickHouse string        // DSN clickhouse://user:pass@host:9000/carom, several hosts allowed
 	Poll       time.Duration // how often changes are looked for: what a change waits before it is live
 	Timeout    time.Duration // for one look
+	Prove      time.Duration // a part of the table is compared with ClickHouse so often; see prover
 
 	Snapshot      string        // file from which the node starts while ClickHouse does not answer; empty: none is kept
 	SnapshotEvery time.Duration // a changed table is written at most so often
@@ -28,7 +29,7 @@ type SourceConfig struct {
 
 // DefaultSource makes a change live in about a second.
 func DefaultSource() SourceConfig {
-	return SourceConfig{Poll: 500 * time.Millisecond, Timeout: 2 * time.Minute, SnapshotEvery: time.Minute, SnapshotAge: time.Hour}
+	return SourceConfig{Poll: 500 * time.Millisecond, Timeout: 2 * time.Minute, Prove: 5 * time.Second, SnapshotEvery: time.Minute, SnapshotAge: time.Hour}
 }
 
 // A Source keeps a server's table equal to the reference tables in ClickHouse: all of them at first, then what has a higher
@@ -40,9 +41,12 @@ type Source struct {
 	server  *Server
 	log     *slog.Logger
 	keeper  *keeper
+	prover  *prover
 	builder *Builder
 	seen    map[string]uint64 // by table: highest version applied
 	refused map[uint32]bool   // links that could not be built, so that each is logged once
+
+	clockLooked time.Time // when ClickHouse's clock was last asked for
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -62,8 +66,8 @@ func NewSource(c SourceConfig, sealer *Sealer, server *Server, reg prometheus.Re
 		return nil, fmt.Errorf("ClickHouse DSN: %w", err)
 	}
 	return &Source{
-		config: c, conn: conn, sealer: sealer, server: server, log: log, keeper: newKeeper(c, sealer, reg, log),
-		builder: NewBuilder(), seen: map[string]uint64{}, refused: map[uint32]bool{}, done: make(chan struct{}),
+		config: c, conn: conn, sealer: sealer, server: server, log: log,
+		keeper: newKeeper(c, sealer, reg, log), prover: newProver(reg), builder: NewBuilder(), seen: map[string]uint64{}, refused: map[uint32]bool{}, done: make(chan struct{}),
 	}, nil
 }
 
@@ -89,7 +93,16 @@ func (s *Source) run(ctx context.Context) {
 	defer tick.Stop()
 	failures := 0
 	for {
-		err := s.Refresh(ctx)
+		err := error(nil)
+		if time.Since(s.clockLooked) >= clockEvery {
+			err = s.lookAtClock(ctx)
+		}
+		if err == nil {
+			err = s.Refresh(ctx)
+		}
+		if err == nil && time.Since(s.prover.looked) >= s.config.Prove {
+			err = s.Prove(ctx)
+		}
 		s.keeper.write(time.Now())
 		switch {
 		case ctx.Err() != nil:
@@ -119,6 +132,7 @@ func (s *Source) Restore() {
 	}
 	s.builder, s.seen = kept.builder, kept.seen
 	table := s.builder.Table()
+	s.server.wall.restored(time.Now(), kept.taken, s.log)
 	s.server.setTable(table, kept.taken)
 	debug.FreeOSMemory() // see Refresh
 	s.log.Info("started from the snapshot", "links", table.Links(), "age", time.Since(kept.taken).Round(time.Second),
@@ -150,13 +164,18 @@ func (s *Source) Refresh(ctx context.Context) error {
 	}
 	first := s.seen["links"] == 0
 	s.seen["links"] = max(s.seen["links"], newest["links"])
-	s.builder.Refreshed()
-	s.server.SetTable(s.builder.Table())
-	s.keeper.changed(s.builder, s.seen, time.Now())
+	s.publish()
 	if first {
 		debug.FreeOSMemory() // building the first table leaves more garbage than the table is large
 	}
 	return nil
+}
+
+// publish gives the server what has been read.
+func (s *Source) publish() {
+	s.builder.Refreshed()
+	s.server.SetTable(s.builder.Table())
+	s.keeper.changed(s.builder, s.seen, time.Now())
 }
 
 // ids is never empty: an empty list is not a value of IN.
@@ -218,73 +237,74 @@ func (s *Source) newestVersions(ctx context.Context) (map[string]uint64, error) 
 // readParents applies changes of everything but links.
 func (s *Source) readParents(ctx context.Context) error {
 	return errors.Join(
-		each(ctx, s, "keys", "brand_id, toString(kind), key_id, sealed, toString(state)", func(scan scanner) error {
+		each(ctx, s, "keys", "brand_id, toString(kind), key_id, sealed, toString(state)", func(scan scanner) (uint64, error) {
 			var k KeyRow
 			var kind, sealed, state string
-			if err := scan(&k.Brand, &kind, &k.ID, &sealed, &state); err != nil {
-				return err
+			if err := scan(&k.Brand, &kind, &k.ID, &sealed, &state, &k.Version); err != nil {
+				return 0, err
 			}
 			k.Kind, k.Active, k.Retired = KeyKind(kind), state == "active", state == "retired"
 			if !k.Retired {
 				secret, err := s.sealer.Open(k.Kind, k.Brand, k.ID, []byte(sealed))
 				if err != nil {
-					return err
+					return 0, err
 				}
 				k.Secret = secret
 			}
 			s.builder.SetKey(k)
-			return nil
+			return k.Version, nil
 		}),
 		each(ctx, s, "brands", "brand_id, brand, name, currency, attribution_days, unsigned_pixel, destination_hosts, "+
-			"app_schemes, deleted", func(scan scanner) error {
+			"app_schemes, deleted", func(scan scanner) (uint64, error) {
 			var b Brand
 			if err := scan(&b.ID, &b.Key, &b.Name, &b.Currency, &b.AttributionDays, &b.UnsignedPixel,
-				&b.Policy.Hosts, &b.Policy.AppSchemes, &b.Deleted); err != nil {
-				return err
+				&b.Policy.Hosts, &b.Policy.AppSchemes, &b.Deleted, &b.Version); err != nil {
+				return 0, err
 			}
 			s.builder.SetBrand(b)
-			return nil
+			return b.Version, nil
 		}),
 		each(ctx, s, "domains", "domain_id, host, brand_id, home_url, fallback_url, not_found_url, vanity = 'signed', "+
 			"apple_app_site_association, assetlinks, deleted",
-			func(scan scanner) error {
+			func(scan scanner) (uint64, error) {
 				var d DomainRow
 				var signed uint8
 				if err := scan(&d.ID, &d.Host, &d.Brand, &d.Home, &d.Fallback, &d.NotFound, &signed,
-					&d.AppleApps, &d.AssetLinks, &d.Deleted); err != nil {
-					return err
+					&d.AppleApps, &d.AssetLinks, &d.Deleted, &d.Version); err != nil {
+					return 0, err
 				}
 				d.SignedSlugs = signed == 1
 				s.builder.SetDomain(d)
-				return nil
+				return d.Version, nil
 			}),
-		each(ctx, s, "influencers", "influencer_id, influencer, platform, followers, enabled, deleted", func(scan scanner) error {
+		each(ctx, s, "influencers", "influencer_id, influencer, platform, followers, enabled, deleted", func(scan scanner) (uint64, error) {
 			var v Influencer
 			var followers uint64
-			if err := scan(&v.ID, &v.Key, &v.Platform, &followers, &v.Enabled, &v.Deleted); err != nil {
-				return err
+			if err := scan(&v.ID, &v.Key, &v.Platform, &followers, &v.Enabled, &v.Deleted, &v.Version); err != nil {
+				return 0, err
 			}
 			v.Tier = ingest.TierOf(followers)
 			s.builder.SetInfluencer(v)
-			return nil
+			return v.Version, nil
 		}),
 		each(ctx, s, "campaigns", "campaign_id, campaign, brand_id, destination, utm_source, utm_medium, utm_campaign, "+
-			"utm_content, utm_term, click_id_param, starts, ends, enabled, deleted", func(scan scanner) error {
+			"utm_content, utm_term, click_id_param, starts, ends, enabled, deleted", func(scan scanner) (uint64, error) {
 			var c Campaign
 			if err := scan(&c.ID, &c.Key, &c.Brand, &c.Destination, &c.UTM.Source, &c.UTM.Medium, &c.UTM.Campaign,
-				&c.UTM.Content, &c.UTM.Term, &c.ClickIDParam, &c.Starts, &c.Ends, &c.Enabled, &c.Deleted); err != nil {
-				return err
+				&c.UTM.Content, &c.UTM.Term, &c.ClickIDParam, &c.Starts, &c.Ends, &c.Enabled, &c.Deleted, &c.Version); err != nil {
+				return 0, err
 			}
 			s.builder.SetCampaign(c)
-			return nil
+			return c.Version, nil
 		}),
 	)
 }
 
 type scanner func(dest ...any) error
 
-// each reads the rows of a table that are newer than what was seen, oldest first, and notes how far it came.
-func each(ctx context.Context, s *Source, table, columns string, row func(scanner) error) error {
+// each reads the rows of a table that are newer than what was seen, oldest first, and notes how far it came: row returns the
+// version, which follows the columns.
+func each(ctx context.Context, s *Source, table, columns string, row func(scanner) (version uint64, err error)) error {
 	rows, err := s.conn.Query(ctx, fmt.Sprintf("SELECT %s, version FROM %s WHERE version > ? ORDER BY version", columns, table),
 		s.seen[table])
 	if err != nil {
@@ -292,8 +312,8 @@ func each(ctx context.Context, s *Source, table, columns string, row func(scanne
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var version uint64
-		if err := row(func(dest ...any) error { return rows.Scan(append(dest, &version)...) }); err != nil {
+		version, err := row(rows.Scan)
+		if err != nil {
 			return fmt.Errorf("read changes of %s: %w", table, err)
 		}
 		s.seen[table] = max(s.seen[table], version)
@@ -310,13 +330,16 @@ func (s *Source) readLinks(ctx context.Context, upTo uint64) error {
 	if s.seen["links"] == 0 {
 		stale = Stale{} // all links are read
 	}
+	return s.eachLink(ctx, `version > ? AND version <= ? OR campaign_id IN ? OR (brand_id IN ? OR campaign_id IN ?)
+		AND (destination, fallback_url, utm_source, utm_medium, utm_campaign, utm_content, utm_term) != ('', '', '', '', '', '', '')`,
+		s.seen["links"], upTo, ids(stale.Keyless), ids(stale.Brands), ids(stale.Campaigns))
+}
+
+// eachLink applies the newest state of the links that a condition chooses.
+func (s *Source) eachLink(ctx context.Context, where string, args ...any) error {
 	rows, err := s.conn.Query(ctx, `SELECT link_id, link, brand_id, campaign_id, influencer_id, domain_id, key_id, slug, coupon, destination,
 		utm_source, utm_medium, utm_campaign, utm_content, utm_term, toString(content_format), starts, expires, fallback_url,
-		enabled, deleted FROM links FINAL
-		WHERE version > ? AND version <= ? OR campaign_id IN ? OR (brand_id IN ? OR campaign_id IN ?)
-			AND (destination, fallback_url, utm_source, utm_medium, utm_campaign, utm_content, utm_term) != ('', '', '', '', '', '', '')
-		ORDER BY link_id`,
-		s.seen["links"], upTo, ids(stale.Keyless), ids(stale.Brands), ids(stale.Campaigns))
+		enabled, deleted FROM links FINAL WHERE `+where+` ORDER BY link_id`, args...)
 	if err != nil {
 		return fmt.Errorf("read links: %w", err)
 	}

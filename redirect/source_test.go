@@ -33,6 +33,8 @@ type world struct {
 	writer *control.Control
 	server *redirect.Server
 	source *redirect.Source
+
+	registry *prometheus.Registry // of the source that was made last
 }
 
 var clusterSecret = []byte(strings.Repeat("secret for tests", 2))
@@ -88,7 +90,8 @@ func (w *world) edge(dsn string, options ...func(*redirect.SourceConfig)) (*redi
 	for _, change := range options {
 		change(&sc)
 	}
-	source, err := redirect.NewSource(sc, sealer, server, prometheus.NewRegistry(), log)
+	w.registry = prometheus.NewRegistry()
+	source, err := redirect.NewSource(sc, sealer, server, w.registry, log)
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -19,11 +19,13 @@ type Table struct {
 	links    pages.View         // link records by link number, see link
 	groups   pages.View         // by the number in a link
 	creators pages.View         // by influencer id
-	slugs    pages.Index        // link numbers by indexKey.hash of domain and slug
-	coupons  pages.Index        // newest link numbers by indexKey.hash of brand and coupon
-	key      indexKey
-	count    int // of links that are not gone
-	known    int // of all that were ever given
+	// templates are groups of links that only their token knows, by campaign id: of no domain, key or format.
+	templates pages.View
+	slugs     pages.Index // link numbers by indexKey.hash of domain and slug
+	coupons   pages.Index // newest link numbers by indexKey.hash of brand and coupon
+	key       indexKey
+	count     int // of links that are not gone
+	known     int // of all that were ever given
 
 	clickIDs clickIDKeys
 	visitors visitorKey
@@ -125,7 +127,10 @@ type resolved struct {
 	link    link
 	group   group
 	creator creator
-	slug    []byte // as requested; empty for a code
+	slug    []byte   // as requested; empty for a code
+	subs    [][]byte // of a token, sub1 first; empty where it has none, nil for other links
+
+	made *tokenLink // of the first token on, which stays for those to come
 }
 
 // answered reads the link of a number into r; false where there is none on d, or something that it needs is missing.
@@ -135,7 +140,7 @@ func (t *Table) answered(r *resolved, d *Domain, number uint32) bool {
 		return false
 	}
 	g, c := group(t.groups.At(l.group())), creator(t.creators.At(l.influencer()))
-	r.domain, r.number, r.link, r.group, r.creator, r.slug = d, number, l, g, c, nil
+	r.domain, r.number, r.link, r.group, r.creator, r.slug, r.subs = d, number, l, g, c, nil, nil
 	if len(c) == 0 || !g.is(groupKnown) || g.domain() != d.ID {
 		return false
 	}
@@ -182,6 +187,9 @@ func (r *resolved) appendLocation(dst []byte) (l location) {
 		tail = r.group.tail()
 	}
 	l.text = appendTail(append(dst, address...), tail, r.creator, key)
+	if r.subs != nil {
+		l.text, l.shared = appendSubs(l.text, l.queryAt, r.subs), false
+	}
 	return l
 }
 

@@ -9,13 +9,21 @@ func (l link) valid() bool {
 	if len(l) < linkGone {
 		return false
 	}
+	fixed := linkFixed
 	if l[0]&flagGone != 0 {
-		return len(l)-linkGone <= maxText
+		fixed = linkGone
 	}
-	if len(l) < linkFixed {
+	if l[0]&flagSum != 0 && len(l) < fixed+linkSum {
 		return false
 	}
-	rest := pieces{l[linkFixed:], true}
+	row := l.withoutSum()
+	if l[0]&flagGone != 0 {
+		return len(row)-linkGone <= maxText
+	}
+	if len(row) < linkFixed {
+		return false
+	}
+	rest := pieces{row[linkFixed:], true}
 	if l[0]&flagExpires != 0 {
 		rest.skip(4)
 	}
@@ -90,10 +98,11 @@ func (p *pieces) skip(n int) (piece []byte) {
 }
 
 // skip8 goes over a byte of length and what has it.
-func (p *pieces) skip8() {
+func (p *pieces) skip8() (piece []byte) {
 	if n := p.skip(1); n != nil {
-		p.skip(int(n[0]))
+		return p.skip(int(n[0]))
 	}
+	return nil
 }
 
 // skip16 goes over two bytes of length and what has it.

@@ -177,12 +177,24 @@ func TestLinksCommands(t *testing.T) {
 		t.Errorf("disable of nothing: %+v", got)
 	}
 
-	var link control.LinkDetail
+	var link struct {
+		Destination, Fee string
+		ShortURL         string `json:"short_url"`
+	}
 	if err := json.Unmarshal([]byte(c.must("links", "show", "boots-tom-video")), &link); err != nil {
 		t.Fatal(err)
 	}
 	if link.Destination != "https://shop.acme.example/boots/alpine?ref=tom" || link.Fee != "350.0000" || link.ShortURL != "https://go.acme.localhost/tom-boots" {
 		t.Errorf("show: %+v", link)
+	}
+
+	if out := c.must("links", "delete", "boots-tom-video"); out != "boots-tom-video deleted\n" {
+		t.Errorf("delete: %s", out)
+	}
+	for _, command := range []string{"show", "delete", "disable"} {
+		if got := c.carom("links", command, "boots-tom-video"); got.code != exitFailed || !strings.Contains(got.errOut, "not found") {
+			t.Errorf("%s of a deleted link: %+v", command, got)
+		}
 	}
 
 	path := filepath.Join(c.dir, "links.csv")
@@ -192,7 +204,7 @@ func TestLinksCommands(t *testing.T) {
 	if len(rows) != 3 || strings.Join(rows[0], " ") != header || rows[1][0] != "tents-kitchen-video" || len(rows[1][6]) != 11 {
 		t.Errorf("export: %q", rows)
 	}
-	if lines := c.must("links", "export", "--format", "jsonl"); strings.Count(lines, "\n") != 22 {
+	if lines := c.must("links", "export", "--format", "jsonl"); strings.Count(lines, "\n") != 21 {
 		t.Errorf("JSON lines:\n%s", lines)
 	}
 	if got := c.carom("links", "export", "--brand", "nobody", "-o", path); got.code != exitFailed || len(readCSV(t, path)) != 3 {
@@ -210,7 +222,7 @@ func TestKeysAndTokensCommands(t *testing.T) {
 	c.must("keys", "rotate", "--brand", "acme", "--kind", "code")
 	c.must("keys", "retire", "--brand", "acme", "--kind", "code", "--key-id", "0")
 	list := c.must("keys", "list", "--brand", "acme")
-	if strings.Count(list, "\n") != 4 || strings.Count(list, "retired") != 1 || strings.Contains(list, secret) {
+	if strings.Count(list, "\n") != 4 || strings.Count(list, "retired") != 1 || !strings.Contains(list, "RETIRED\n") || strings.Contains(list, secret) {
 		t.Errorf("keys:\n%s", list)
 	}
 
@@ -232,6 +244,17 @@ func TestKeysAndTokensCommands(t *testing.T) {
 	}
 	if got := scoped.carom("links", "list"); got.code != exitFailed || !strings.Contains(got.errOut, "bearer token is required") {
 		t.Errorf("a revoked token: %+v", got)
+	}
+
+	audit := c.must("audit", "list", "--brand", "acme", "--top", "3")
+	var did []string
+	for _, line := range strings.Split(strings.TrimSpace(audit), "\n")[1:] {
+		words := strings.Fields(line)
+		did = append(did, strings.Join(words[len(words)-5:], " "))
+	}
+	want := []string{"revoke tokens " + id + " acme 1", "new tokens " + id + " acme 1", "keys code 0 acme 1"}
+	if diff := cmp.Diff(want, did); diff != "" || strings.Contains(audit, secret) || strings.Contains(audit, token) {
+		t.Errorf("audit (-want +got):\n%s", diff)
 	}
 }
 
@@ -257,16 +280,20 @@ func TestControlTarget(t *testing.T) {
 			t.Errorf("%s: %+v, %v", test.why, got, err)
 		}
 	}
+	if got := carom("links", "list", "--data", dir); got.code != exitFailed ||
+		!strings.Contains(got.errOut, "no carom up runs on "+dir+"; start it with carom up --data "+dir) {
+		t.Errorf("the up has ended: %+v", got)
+	}
 	if _, err := (controlTarget{Server: "ftp://c", Token: "hidden"}).client(); err == nil || strings.Contains(err.Error(), "hidden") {
 		t.Errorf("an address of another scheme: %v", err)
 	}
 }
 
 func TestProgressBarText(t *testing.T) {
-	bar := newProgressBar(nil, 1000)
-	got := bar.text(control.Progress{Lines: 5000, Bytes: 500}, 2*time.Second)
+	bar := newProgressBar(nil, 1000, "lines")
+	got := bar.text(500, 5000, 2*time.Second)
 	if want := "[===============               ]  50 %  5000 lines  2500 lines/s  2s left"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	bar.show(control.Progress{Lines: 1, Bytes: 1}, time.Now()) // nobody watches: nothing is written, nothing breaks
+	bar.show(1, 1, time.Now()) // nobody watches: nothing is written, nothing breaks
 }

@@ -67,6 +67,7 @@ func TestClicksToReports(t *testing.T) {
 		}}, rows)
 	})
 	t.Run("rollups", func(t *testing.T) { compareRollups(s.in(t)) })
+	t.Run("alerts", func(t *testing.T) { checkAlerts(t, before) })
 	t.Run("metrics", func(t *testing.T) { compareMetrics(s.in(t), m, pages, before) })
 }
 

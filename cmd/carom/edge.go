@@ -87,7 +87,14 @@ func (e *edge) ready() error {
 
 // about is what /readyz tells of the table: a node that lost sight of ClickHouse goes on answering, and shows for how long.
 func (e *edge) about() map[string]any {
-	about := map[string]any{"table_age_seconds": int(e.server.Age().Seconds())}
+	proof := e.source.Proof()
+	about := map[string]any{
+		"table_age_seconds": int(e.server.Age().Seconds()), "links": e.server.Table().Links(),
+		"table_complete": proof.Complete, "table_checksum": fmt.Sprintf("%016x", proof.Checksum),
+	}
+	if !proof.Since.IsZero() {
+		about["proof_age_seconds"] = int(time.Since(proof.Since).Seconds())
+	}
 	if age, kept := e.source.SnapshotAge(); kept {
 		about["snapshot_age_seconds"] = int(age.Seconds())
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -35,8 +36,11 @@ func (importCommand) Help() string {
 // Run sends the file and says what became of its lines; rejected ones make it fail and go to FILE.rejects.csv.
 func (c *importCommand) Run(ctx context.Context, terminal *console) error {
 	file, err := os.Open(c.File)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("import %s: there is no file %s", c.Kind, c.File)
+	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
+		return fmt.Errorf("import %s: %w", c.Kind, err)
 	}
 	defer file.Close()
 	client, err := c.client()
@@ -47,10 +51,10 @@ func (c *importCommand) Run(ctx context.Context, terminal *console) error {
 	if err != nil {
 		return err
 	}
-	bar := newProgressBar(terminal.Err, info.Size())
+	bar := newProgressBar(terminal.Err, info.Size(), "lines")
 	rejects := rejectsFile{path: strings.TrimSuffix(c.File, ".csv") + ".rejects.csv"}
 	result, err := client.ImportFile(ctx, c.Kind, file, func(p control.Progress) error {
-		bar.show(p, time.Now())
+		bar.show(p.Bytes, p.Lines, time.Now())
 		return rejects.add(p.Rejected)
 	})
 	bar.clear()
@@ -60,6 +64,9 @@ func (c *importCommand) Run(ctx context.Context, terminal *console) error {
 	fmt.Fprintf(terminal.Out, "%s: %d created, %d updated, %d unchanged, %d rejected\n",
 		c.Kind, result.Created, result.Updated, result.Unchanged, result.Rejects())
 	warn(terminal.Err, result.Warnings)
+	if err != nil {
+		err = fmt.Errorf("%w; import the file again to go on from there", err)
+	}
 	if err := errors.Join(err, rejects.close()); err != nil {
 		return err
 	}

@@ -101,10 +101,13 @@ func (c *keysListCommand) Run(ctx context.Context, terminal *console) error {
 		return err
 	}
 	table := tabwriter.NewWriter(terminal.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "OWNER\tKIND\tKEY ID\tSTATE\tCREATED\tCHANGED")
+	fmt.Fprintln(table, "OWNER\tKIND\tKEY ID\tSTATE\tCREATED\tRETIRED")
 	for _, k := range keys {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", keyOwner(k), k.Kind, k.ID, k.State,
-			k.Created.Format(time.RFC3339), k.Changed.Format(time.RFC3339))
+		retired := ""
+		if k.Retired != nil {
+			retired = k.Retired.Format(time.RFC3339)
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", keyOwner(k), k.Kind, k.ID, k.State, k.Created.Format(time.RFC3339), retired)
 	}
 	return table.Flush()
 }

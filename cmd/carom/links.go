@@ -17,8 +17,12 @@ type linksCommand struct {
 	List    linksListCommand    `cmd:"" help:"List links."`
 	Show    linksShowCommand    `cmd:"" help:"Show all there is to know of a link."`
 	Export  linksExportCommand  `cmd:"" help:"Write all links with their short URLs."`
+	Check   linksCheckCommand   `cmd:"" help:"Find destinations that no longer answer."`
+	QR      linksQRCommand      `cmd:"" name:"qr" help:"Draw QR codes of short links."`
+	Token   linksTokenCommand   `cmd:"" help:"Mint a self-contained link, which edges answer before they have heard of it."`
 	Disable linksDisableCommand `cmd:"" help:"Stop a link, or all links of a campaign or of a creator."`
 	Enable  linksEnableCommand  `cmd:"" help:"Let them go on."`
+	Delete  linksDeleteCommand  `cmd:"" help:"Delete a link for good: its short URL is unknown from then on."`
 }
 
 // linkFilter is the flags that choose links.
@@ -75,8 +79,8 @@ func (c *linksListCommand) Run(ctx context.Context, terminal *console) error {
 }
 
 type linksShowCommand struct {
-	Link  string `arg:"" help:"Key of the link."`
-	Brand string `placeholder:"B" help:"Brand of the link, where several have one of this key."`
+	Link  string `arg:"" help:"Key, slug or code of the link, or its short URL."`
+	Brand string `placeholder:"B" help:"Brand of the link, where several have one of this name."`
 
 	controlTarget
 }
@@ -87,7 +91,11 @@ func (c *linksShowCommand) Run(ctx context.Context, terminal *console) error {
 	if err != nil {
 		return err
 	}
-	link, err := client.Link(ctx, c.Brand, c.Link)
+	found, err := client.FindLink(ctx, c.Brand, c.Link)
+	if err != nil {
+		return err
+	}
+	link, err := client.LinkObject(ctx, found.Brand, found.Link)
 	if err != nil {
 		return err
 	}

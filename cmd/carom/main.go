@@ -27,9 +27,13 @@ type commands struct {
 	Links      linksCommand      `cmd:"" help:"Look at links, stop them."`
 	Keys       keysCommand       `cmd:"" help:"Signing and postback keys."`
 	Tokens     tokensCommand     `cmd:"" help:"API tokens."`
+	Audit      auditCommand      `cmd:"" help:"Who changed what."`
 	Report     reportCommand     `cmd:"" help:"Print a report of clicks, conversions and money, or the ledger."`
+	Backup     backupCommand     `cmd:"" help:"Write reference data and sealed keys to one file."`
+	Restore    restoreCommand    `cmd:"" help:"Put a backup back, into an empty world."`
 	Control    controlCommand    `cmd:"" help:"Run the control process: API, imports, reports."`
 	Spool      spoolCommand      `cmd:"" help:"Look into, check or deliver the spool of a node that does not run."`
+	Resolve    resolveCommand    `cmd:"" help:"Tell what an edge would answer to a URL and why, offline."`
 	Schema     schemaCommand     `cmd:"" help:"Apply, list or print the ClickHouse schema."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
@@ -107,5 +111,13 @@ func newLogger(w *os.File) *slog.Logger {
 	if term.IsTerminal(int(w.Fd())) {
 		return slog.New(slog.NewTextHandler(w, nil))
 	}
-	return slog.New(slog.NewJSONHandler(w, nil))
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: spellDuration}))
+}
+
+// spellDuration writes a duration as "1.5s", as the text form does: in JSON it would be a number that does not say of what.
+func spellDuration(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }

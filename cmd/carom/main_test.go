@@ -69,7 +69,7 @@ func TestCommandLine(t *testing.T) {
 		{"links list --limit 0", exitUsage, "", "--limit 0: must be 1 or more; see carom links list --help"},
 		{"links list --limit=-5", exitUsage, "", "--limit -5"},
 		{"import frogs absent.csv", exitUsage, "", `but got "frogs"; see carom import --help`},
-		{"import brands absent.csv", exitUsage, "", "absent.csv: no such file"},
+		{"import brands absent.csv", exitFailed, "", "carom: import brands: there is no file "},
 		{"import --help", exitDone, "commissions: campaign*, influencer, tier, event, starts, model*, currency, rate,", ""},
 		{"import --help", exitDone, "A rate is a share from 0 to 1", ""},
 		{"up --listen nonsense", exitUsage, "", `--listen "nonsense": must be host:port`},

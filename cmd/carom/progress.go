@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"golang.org/x/term"
-
-	"carom/control"
 )
 
 // barWidth is the length of a progress bar in characters.
@@ -37,33 +35,34 @@ func (l statusLine) write(text string) {
 // clear takes the line away.
 func (l statusLine) clear() { l.write("") }
 
-// A progressBar shows how far an import has come.
+// A progressBar shows how far long work has come.
 type progressBar struct {
 	statusLine
-	total int64 // bytes of the file
+	total int64  // of what done counts
+	noun  string // what is dealt with
 	began time.Time
 }
 
-func newProgressBar(out io.Writer, total int64) *progressBar {
-	return &progressBar{statusLine: newStatusLine(out), total: total, began: time.Now()}
+func newProgressBar(out io.Writer, total int64, noun string) *progressBar {
+	return &progressBar{statusLine: newStatusLine(out), total: total, noun: noun, began: time.Now()}
 }
 
-// show draws the bar anew.
-func (b *progressBar) show(p control.Progress, now time.Time) {
+// show draws the bar anew: done of the total, which are count things.
+func (b *progressBar) show(done int64, count int, now time.Time) {
 	if b.total > 0 {
-		b.write(b.text(p, now.Sub(b.began)))
+		b.write(b.text(done, count, now.Sub(b.began)))
 	}
 }
 
-// text is the bar with the rate of lines and the time that is left if it holds.
-func (b *progressBar) text(p control.Progress, elapsed time.Duration) string {
-	share := min(1, float64(p.Bytes)/float64(b.total))
-	done := int(share * barWidth)
+// text is the bar with the rate of things and the time that is left if it holds.
+func (b *progressBar) text(done int64, count int, elapsed time.Duration) string {
+	share := min(1, float64(done)/float64(b.total))
+	full := int(share * barWidth)
 	left := time.Duration(0)
 	if share > 0 {
 		left = time.Duration(float64(elapsed) * (1 - share) / share)
 	}
-	return fmt.Sprintf("[%s%s] %3.0f %%  %d lines  %.0f lines/s  %s left",
-		strings.Repeat("=", done), strings.Repeat(" ", barWidth-done), share*100,
-		p.Lines, float64(p.Lines)/max(elapsed.Seconds(), 0.001), left.Round(time.Second))
+	return fmt.Sprintf("[%s%s] %3.0f %%  %d %s  %.0f %s/s  %s left",
+		strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), share*100,
+		count, b.noun, float64(count)/max(elapsed.Seconds(), 0.001), b.noun, left.Round(time.Second))
 }

@@ -42,8 +42,22 @@ func (c clusterFiles) serve(t *testing.T, dsn, listen, admin string, linger time
 func (c clusterFiles) startControl(t *testing.T, dsn string) (p *program, flags []string) {
 	t.Helper()
 	file := filepath.Join(c.dir, "control.json")
-	p = spawn(t, "control", "--clickhouse", dsn, "--cluster-secret", c.secret, "--admin=127.0.0.1:0", "--control-file", file,
-		"--public-url=http://{host}")
+	p = c.spawnControl(t, dsn, file)
+	return p, controlFlags(t, p, file)
+}
+
+// spawnControl starts a control process that leaves the way to it in file.
+func (c clusterFiles) spawnControl(t *testing.T, dsn, file string, more ...string) *program {
+	t.Helper()
+	return spawn(t, append([]string{
+		"control", "--clickhouse", dsn, "--cluster-secret", c.secret, "--admin=127.0.0.1:0",
+		"--control-file", file, "--public-url=http://{host}",
+	}, more...)...)
+}
+
+// controlFlags waits until a control process writes and returns the flags that lead the other commands to it.
+func controlFlags(t *testing.T, p *program, file string) []string {
+	t.Helper()
 	p.await(&p.errOut, "control serves")
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -53,7 +67,7 @@ func (c clusterFiles) startControl(t *testing.T, dsn string) (p *program, flags 
 	if err := json.Unmarshal(text, &address); err != nil {
 		t.Fatal(err)
 	}
-	return p, []string{"--server", address.URL, "--token", address.Token}
+	return []string{"--server", address.URL, "--token", address.Token}
 }
 
 // importSamples imports the sample brands and returns the short URL of one of their links.

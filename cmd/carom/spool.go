@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"carom/geo"
@@ -95,6 +96,7 @@ type spoolReplayCommand struct {
 	clickhouseDSN
 	geoFiles
 	AdoptCopy bool `help:"The directory is a copy and its original is gone for good: make the copy the original."`
+	ByID      bool `name:"by-id" help:"For a spool that lost, or whose copy outran, what it knows of its deliveries: look every record up in ClickHouse by its own id and deliver what is missing. Nobody else may be sending from this spool or a copy of it; the DSN must be of carom_admin, which may read the raw tables."`
 }
 
 // Run delivers and prints the ledger.
@@ -103,7 +105,7 @@ func (c *spoolReplayCommand) Run(ctx context.Context, terminal *console, log *sl
 	if err != nil {
 		return err
 	}
-	if before.Use != ingest.SpoolInUse && before.Waiting() == 0 && len(before.Problems()) == 0 {
+	if before.Use != ingest.SpoolInUse && before.Waiting() == 0 && len(before.Problems()) == 0 && !c.ByID {
 		fmt.Fprintf(terminal.Out, "nothing to deliver: spool %s of node %d is empty\n", before.Spool, before.Node)
 		return nil
 	}
@@ -117,6 +119,9 @@ func (c *spoolReplayCommand) Run(ctx context.Context, terminal *console, log *sl
 	defer places.Stop()
 	settings := ingest.Default()
 	settings.ClickHouse, settings.Spool = c.DSN, c.Dir
+	if c.ByID {
+		return c.rescue(ctx, terminal, settings, before, places, log)
+	}
 	status, begun := newStatusLine(terminal.Err), false
 	err = ingest.Replay(ctx, settings, c.AdoptCopy, places, func(p ingest.ReplayProgress) {
 		begun = true
@@ -134,6 +139,37 @@ func (c *spoolReplayCommand) Run(ctx context.Context, terminal *console, log *sl
 		writeLedger(terminal.Out, after)
 	}
 	return err
+}
+
+// rescue delivers what ClickHouse does not hold, and prints what that was.
+func (c *spoolReplayCommand) rescue(
+	ctx context.Context, terminal *console, settings ingest.Config, before *ingest.SpoolReport, places *geo.DB, log *slog.Logger,
+) error {
+	for _, p := range before.Problems() {
+		fmt.Fprintln(terminal.Err, p)
+	}
+	status := newStatusLine(terminal.Err)
+	r, err := ingest.Rescue(ctx, settings, c.AdoptCopy, places, func(p ingest.RescueProgress) {
+		if p.Sending {
+			status.write(fmt.Sprintf("%d records delivered, %d left", p.Delivered, p.Left))
+			return
+		}
+		status.write(fmt.Sprintf("%d of %d records looked up", p.Looked, p.Of))
+	}, log)
+	status.clear()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(terminal.Out, "spool %s of node %d: %d records were in ClickHouse, %d were missing and are delivered, %d were damaged\n",
+		r.Spool, r.Node, r.Held, r.Missing-r.Refused, r.Damaged)
+	if r.Refused > 0 {
+		fmt.Fprintf(terminal.Out, "%d that ClickHouse refuses are in %s\n", r.Refused, filepath.Join(c.Dir, ingest.RescueDir))
+	}
+	if r.Expired > 0 {
+		fmt.Fprintf(terminal.Out, "%d are older than ClickHouse keeps raw rows: whether it had them cannot be known, and they are not sent\n", r.Expired)
+	}
+	fmt.Fprintf(terminal.Out, "%s is no longer needed: move it away, the node begins a new spool\n", c.Dir)
+	return nil
 }
 
 // moment is a time for people.

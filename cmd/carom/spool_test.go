@@ -95,6 +95,10 @@ func TestSpoolOfAKilledNode(t *testing.T) {
 			t.Errorf("replay of %s: %d\n%s%s", step.what, got.code, got.out, got.errOut)
 		}
 	}
+	got = carom("spool", "replay", dir+".copy", "--adopt-copy", "--by-id", "--clickhouse", db.DSN(engine.Admin))
+	if got.code != exitDone || !strings.Contains(got.out, "30 records were in ClickHouse, 0 were missing") {
+		t.Errorf("replay of a copy by id: %d\n%s%s", got.code, got.out, got.errOut)
+	}
 	stored := db.Find(t, slices.Collect(maps.Keys(ids)))
 	if !stored.Exact(0) || stored.Rows != 30 {
 		t.Error(stored)

@@ -26,6 +26,9 @@ func (t controlTarget) client() (*control.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: --server: %w", errUsage, err)
 	}
+	if t.Server == "" {
+		client.Advise(fmt.Sprintf("no carom up runs on %[1]s; start it with carom up --data %[1]s", t.Data))
+	}
 	return client, nil
 }
 

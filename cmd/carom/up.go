@@ -98,6 +98,7 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 	config.Source.Snapshot = filepath.Join(c.Data, snapshotFile)
 	config.Geo.Country = assets.CountryDB
 	reg := newRegistry()
+	registerLeader(reg, writer)
 	defer startRollups(conn, reg, log).Stop()
 	node, err := newEdge(config, reg, log)
 	if err != nil {
@@ -191,7 +192,8 @@ func openClickHouse(dsn string) (driver.Conn, error) {
 func (c *upCommand) startControl(ctx context.Context, conn driver.Conn, secret []byte, log *slog.Logger) (*control.Control, error) {
 	config := control.DefaultConfig()
 	config.Conn, config.ClusterSecret, config.Log = conn, secret, log
-	config.PublicURL = "http://{host}"
+	config.PublicURL, config.Version = "http://{host}", version()
+	config.Address, config.TakeOver = "http://"+c.Admin, true // the engine is this process's own: an earlier one has ended
 	if _, port, err := net.SplitHostPort(c.Listen); err == nil {
 		config.PublicURL += ":" + port
 	}
@@ -287,7 +289,9 @@ func (c *upCommand) greet(ctx context.Context, terminal *console, writer *contro
 		return err
 	}
 	out := tabwriter.NewWriter(terminal.Out, 0, 0, 2, ' ', 0)
+	first := "Import brands, domains, influencers, campaigns and links, follow one, then look"
 	if total > 0 {
+		first = "Click one, then look"
 		fmt.Fprintln(out, "SHORT LINK\tCREATOR\tCAMPAIGN\tBRAND")
 		for _, l := range links {
 			fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", l.ShortURL, l.Influencer, l.Campaign, l.Brand)
@@ -297,11 +301,11 @@ func (c *upCommand) greet(ctx context.Context, terminal *console, writer *contro
 		}
 	}
 	fmt.Fprintf(out, `
-Short links answer on %[6]s. Click one, then look:
+Short links answer on %[6]s. %[7]s:
   carom report influencers --data %[1]s
   %[2]s/play   (user %[3]s, password in %[4]s)
 Admin and metrics: %[5]s/metrics
 Ctrl-C stops everything; the next start goes on from here.
-`, c.Data, db.HTTPURL(), engine.Analyst, filepath.Join(db.Dir(), engine.UsersFile), url, c.Listen)
+`, c.Data, db.HTTPURL(), engine.Analyst, filepath.Join(db.Dir(), engine.UsersFile), url, c.Listen, first)
 	return out.Flush()
 }

@@ -66,22 +66,49 @@ func TestUp(t *testing.T) {
 			}
 		}
 	})
-	t.Run("a new link works within two seconds", func(t *testing.T) {
-		first.load("links", "link,campaign,influencer,domain,slug\nfresh,spring-boots,lena-walks,go.acme.localhost,fresh-one\n")
-		imported := time.Now()
-		const unknown = "https://www.acme.example/not-found"
+	// answers waits for a link to be known, or not.
+	answers := func(t *testing.T, link string, known bool) {
+		t.Helper()
+		began := time.Now()
 		for ; ; time.Sleep(10 * time.Millisecond) {
-			location := get(t, first.http, "http://go.acme.localhost/fresh-one").header.Get("Location")
-			took := time.Since(imported)
-			if id := clickIDText.FindStringSubmatch(location); id != nil {
+			location := get(t, first.http, link).header.Get("Location")
+			took := time.Since(began)
+			id := clickIDText.FindStringSubmatch(location)
+			if id != nil {
 				ids = append(ids, id[1])
+			} else if location != "https://www.acme.example/not-found" {
+				t.Fatalf("it answers %q", location)
+			}
+			if known == (id != nil) {
 				t.Logf("it took %v", took)
 				return
 			}
-			if location != unknown || took > 2*time.Second {
+			if took > 2*time.Second {
 				t.Fatalf("it still answers %q after %v", location, took)
 			}
 		}
+	}
+	t.Run("a new link works within two seconds", func(t *testing.T) {
+		first.load("links", "link,campaign,influencer,domain,slug\nfresh,spring-boots,lena-walks,go.acme.localhost,fresh-one\n")
+		answers(t, "http://go.acme.localhost/fresh-one", true)
+	})
+	t.Run("a deleted link is unknown within two seconds", func(t *testing.T) {
+		first.carom("links", "delete", "fresh")
+		answers(t, "http://go.acme.localhost/fresh-one", false)
+	})
+
+	var minted string
+	var exported map[string]string
+	t.Run("a self-contained link works at once", func(t *testing.T) {
+		minted = strings.TrimSpace(first.in(t).carom("links", "token", "--domain=go.acme.localhost", "--campaign=spring-boots", "--influencer=lena-walks",
+			"--sub1=bio link", "--expires=2100-01-01T00:00:00Z"))
+		location := get(t, first.http, minted).header.Get("Location")
+		id := clickIDText.FindStringSubmatch(location)
+		if id == nil || !strings.Contains(location, "sub1=bio%20link&") {
+			t.Fatalf("%s answers %q", minted, location)
+		}
+		ids = append(ids, id[1])
+		exported = first.in(t).shortURLs()
 	})
 
 	// Ctrl-C a moment after clicks that cannot have been delivered yet.
@@ -92,15 +119,27 @@ func TestUp(t *testing.T) {
 		t.Errorf("Ctrl-C: exit code %d", code)
 	}
 
+	t.Run("an answer is explained offline", func(t *testing.T) {
+		for _, link := range []string{links["acme/boots-lena-reel"], minted} {
+			got := carom("resolve", "--data", dir, link)
+			if got.code != exitDone || !strings.Contains(got.out, "right") || !strings.Contains(got.out, "answer") || !strings.Contains(got.out, "302 https://") {
+				t.Errorf("resolve %s: exit code %d\n%s%s", link, got.code, got.out, got.errOut)
+			}
+		}
+		for _, wrong := range [][]string{{"resolve", "ftp://x/y", "--data", dir}, {"resolve", links["acme/boots-lena-reel"], "--data", t.TempDir()}} {
+			if got := carom(wrong...); got.code == exitDone || strings.Count(got.errOut, "\n") != 1 {
+				t.Errorf("carom %v: exit code %d, %q", wrong, got.code, got.errOut)
+			}
+		}
+	})
+
 	second := startUp(t, dir, "--empty")
 	all, known := second.count("SELECT count() FROM clicks"), second.count("SELECT uniq(click_id) FROM clicks WHERE click_id IN ?", ids)
 	if want := uint64(len(ids)); all != want || known != want {
 		t.Errorf("%d clicks after the second start, %d of them sent, want %d", all, known, want)
 	}
 	fresh := second.shortURLs()
-	delete(fresh, "acme/fresh")
-	delete(fresh, "acme/fresh code")
-	if diff := cmp.Diff(paths(t, links), paths(t, fresh)); diff != "" {
+	if diff := cmp.Diff(paths(t, exported), paths(t, fresh)); diff != "" {
 		t.Errorf("the second start prints other links (-first +second):\n%s", diff)
 	}
 	for _, link := range links {

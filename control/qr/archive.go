@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"fmt"
+	"image/png"
 	"io"
 	"strings"
 )
@@ -18,6 +19,7 @@ type Archive struct {
 	config  Config
 	zip     *zip.Writer
 	names   map[string]bool // in lower case: on many file systems names that differ in case only are one
+	encoder png.Encoder
 	picture bytes.Buffer
 	index   bytes.Buffer
 	list    *csv.Writer
@@ -29,9 +31,22 @@ func NewArchive(w io.Writer, c Config) (*Archive, error) {
 		return nil, err
 	}
 	a := &Archive{config: c, zip: zip.NewWriter(w), names: map[string]bool{}}
+	a.encoder = png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &oneBuffer{}}
 	a.list = csv.NewWriter(&a.index)
 	return a, a.list.Write([]string{"link", "short_url", "file"})
 }
+
+// A oneBuffer keeps what an encoder needs from one picture to the next: making it takes longer than a picture.
+type oneBuffer struct{ kept *png.EncoderBuffer }
+
+// Get gives the buffer away.
+func (b *oneBuffer) Get() (kept *png.EncoderBuffer) {
+	kept, b.kept = b.kept, nil
+	return kept
+}
+
+// Put takes it back.
+func (b *oneBuffer) Put(buffer *png.EncoderBuffer) { b.kept = buffer }
 
 // Add draws one link. One without an address, its key being retired, is only listed.
 func (a *Archive) Add(link, address string) error {
@@ -39,7 +54,7 @@ func (a *Archive) Add(link, address string) error {
 		return a.list.Write([]string{link, "", ""})
 	}
 	a.picture.Reset()
-	if err := a.config.Draw(&a.picture, address); err != nil {
+	if err := a.config.draw(&a.picture, address, &a.encoder); err != nil {
 		return fmt.Errorf("link %q: %w", link, err)
 	}
 	name := a.name(link)

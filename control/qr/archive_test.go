@@ -6,7 +6,9 @@ import (
 	"encoding/csv"
 	"errors"
 	"image/png"
+	"io"
 	"io/fs"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -98,5 +100,18 @@ func TestArchiveOfPicturesThatCannotBeDrawn(t *testing.T) {
 	}
 	if err := a.Add("lena", "https://go.acme.example/lena"); !errors.Is(err, qr.ErrSize) {
 		t.Errorf("too few pixels: %v", err)
+	}
+}
+
+func BenchmarkArchive(b *testing.B) {
+	a, err := qr.NewArchive(io.Discard, qr.Default())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		if err := a.Add(strconv.Itoa(n), "https://go.acme.example/00000LSHdeu"); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -75,6 +75,10 @@ func (c Config) recovery() (level qrcode.RecoveryLevel, known bool) {
 // Draw writes the picture of address to w. The error is that of Check, ErrSize for a picture of too few pixels for a code as
 // long as this, or that of writing.
 func (c Config) Draw(w io.Writer, address string) error {
+	return c.draw(w, address, &png.Encoder{CompressionLevel: png.BestSpeed}) // flat colours: more work saves little
+}
+
+func (c Config) draw(w io.Writer, address string, encoder *png.Encoder) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
@@ -90,7 +94,7 @@ func (c Config) Draw(w io.Writer, address string) error {
 	if c.Size < len(modules) {
 		return fmt.Errorf("%w: %d are too few for a code of %d modules", ErrSize, c.Size, len(modules))
 	}
-	return (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(w, c.image(modules)) // flat colours: more work saves little
+	return encoder.Encode(w, c.image(modules))
 }
 
 // image draws modules as squares of equal size: one that is a pixel wider than its neighbour is harder to read. What is left

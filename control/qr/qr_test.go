@@ -13,25 +13,20 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/makiuchi-d/gozxing"
-	"github.com/makiuchi-d/gozxing/qrcode"
 	"pgregory.net/rapid"
 
 	"carom/control/qr"
+	"carom/control/qr/qrtest"
 )
 
-// read decodes a picture as a camera would.
+// read decodes a picture that must be readable.
 func read(t testing.TB, picture image.Image) string {
 	t.Helper()
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(picture)
-	if err != nil {
-		t.Fatal(err)
-	}
-	result, err := qrcode.NewQRCodeReader().Decode(bitmap, nil)
+	text, err := qrtest.Decode(picture)
 	if err != nil {
 		t.Fatalf("not readable: %v", err)
 	}
-	return result.GetText()
+	return text
 }
 
 // paint draws what an SVG of ours says, scale pixels a module.
@@ -127,17 +122,8 @@ func TestAnyShortURLReadsBack(t *testing.T) {
 		if err := qr.Default().Draw(&file, address); err != nil {
 			t.Fatal(err)
 		}
-		picture, err := png.Decode(&file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		bitmap, err := gozxing.NewBinaryBitmapFromImage(picture)
-		if err != nil {
-			t.Fatal(err)
-		}
-		result, err := qrcode.NewQRCodeReader().Decode(bitmap, nil)
-		if err != nil || result.GetText() != address {
-			t.Fatalf("%q reads as %v, %v", address, result, err)
+		if got, err := qrtest.DecodePNG(&file); err != nil || got != address {
+			t.Fatalf("%q reads as %q, %v", address, got, err)
 		}
 	})
 }

@@ -64,6 +64,8 @@ func TestGrants(t *testing.T) {
 		{engine.Analyst, "SELECT * FROM keys", false},
 		{engine.Analyst, "SELECT sealed FROM merge('carom', 'keys')", false},
 		{engine.Analyst, "SELECT * FROM tokens", false},
+		{engine.Analyst, "SELECT * FROM audit", false},
+		{engine.Analyst, "SELECT * FROM kept_answers", false},
 		{engine.Analyst, insertClick, false},
 		{engine.Analyst, "CREATE TABLE t (n UInt8) ENGINE = Memory", false},
 		{engine.Analyst, "DROP TABLE clicks", false},

@@ -16,7 +16,7 @@ import (
 const (
 	Admin   = "carom_admin"   // everything; control and migrations
 	Edge    = "carom_edge"    // writes raw rows, reads reference data and what verifies a batch
-	Analyst = "carom_analyst" // reads all but keys and tokens, within a quota
+	Analyst = "carom_analyst" // reads all but keys, tokens and what control keeps of its users, within a quota
 )
 
 // UsersFile holds the passwords in the data directory, unless the caller brought them.

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes codes.json and clickids.json beside itself: what Carom's codes and click ids are, computed without Carom.
+"""Writes codes.json, tokens.json and clickids.json beside itself: what Carom's codes, tokens and click ids are, computed without
+Carom.
 
 SipHash is written out below from its paper (Aumasson, Bernstein 2012) and checked against the paper's test vector; AES
 is openssl's. The numbers come from a fixed seed, so a second run writes the same bytes.
@@ -76,6 +77,17 @@ def slug_signature(secret, host, slug):
     return base62(siphash24(derive(secret, b"carom slug v1", host), slug.encode()) % 62**6, 6)
 
 
+def token(secret, host, key_id, link, campaign, influencer, expires, subs):
+    head = key_id << 6 | (8 if expires else 0) | len(subs)
+    raw = bytes([head]) + b"".join(n.to_bytes(4, "big") for n in (link, campaign, influencer))
+    if expires:
+        raw += expires.to_bytes(4, "big")
+    for sub in subs:
+        raw += bytes([len(sub.encode())]) + sub.encode()
+    raw += siphash24(derive(secret, b"carom token v1", host), raw).to_bytes(8, "little")
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
 def aes128(key, block):
     return subprocess.run(["openssl", "enc", "-aes-128-ecb", "-nopad", "-K", key.hex()],
                           input=block, capture_output=True, check=True).stdout
@@ -116,3 +128,14 @@ write("clickids.json", [{
     "key": key.hex(), "link": link, "millis": millis, "node": node, "sequence": sequence,
     "id": click_id(key, link, millis, node, sequence),
 } for i, (link, millis, node, sequence) in enumerate(clicks) for key in [keys[i % 3]]])
+
+tokens = [(0, 1, 1, 1, 0, []), (3, 2**30 - 1, 2**32 - 1, 2**32 - 1, 2**32 - 1, ["x" * 64] * 5), (1, 7, 2, 3, 0, ["bio link"]),
+          (2, 7, 2, 3, 1780000000, ["", "", "Größe", "", "&=?#"])]
+for _ in range(24):
+    subs = [rnd.choice(["", "a", "story-1", "ü b"]) for _ in range(rnd.randrange(5))]
+    tokens.append((rnd.randrange(4), rnd.randrange(1, 2**30), rnd.randrange(2**32), rnd.randrange(2**32),
+                   rnd.choice([0, rnd.randrange(1, 2**32)]), subs + ["last"] if subs else []))
+write("tokens.json", [{
+    "secret": secret.hex(), "host": host, "key_id": t[0], "link": t[1], "campaign": t[2], "influencer": t[3], "expires": t[4],
+    "subs": t[5], "token": token(secret, host, *t),
+} for i, t in enumerate(tokens) for secret, host in [(secrets[i % 3], hosts[i % 3])]])

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"carom/control"
+	"carom/control/qr"
+)
+
+// linksQRCommand draws here: the control process only says what the short URLs are.
+type linksQRCommand struct {
+	Links    []string `arg:"" optional:"" name:"link" help:"Keys of links. One is drawn as a picture, several as a zip."`
+	Campaign string   `placeholder:"C" help:"All links of this campaign, as a zip."`
+	Brand    string   `placeholder:"B" help:"Brand of the links or the campaign, where several have one of this key."`
+	Format   string   `default:"png" enum:"png,svg" help:"One of ${enum}."`
+	Size     int      `default:"512" placeholder:"PX" help:"Side of a picture in pixels, quiet zone included (${default})."`
+	Level    string   `default:"M" enum:"L,M,Q,H" help:"Error correction: 7, 15, 25 or 30 % of the code may be unreadable (${default})."`
+	Output   string   `short:"o" type:"path" placeholder:"FILE" help:"File to write; standard output otherwise."`
+
+	controlTarget
+}
+
+// Run draws what is named; a file that is not complete is not left behind under its name.
+func (c *linksQRCommand) Run(ctx context.Context, terminal *console) error {
+	config := qr.Config{Format: c.Format, Size: c.Size, Level: c.Level}
+	if err := config.Check(); err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	if (len(c.Links) == 0) == (c.Campaign == "") {
+		return fmt.Errorf("%w: name links, or a campaign", errUsage)
+	}
+	if c.Output == "" && isTerminal(terminal.Out) {
+		return fmt.Errorf("%w: a picture is nothing for a terminal: name a file with -o", errUsage)
+	}
+	client, err := c.client()
+	if err != nil {
+		return err
+	}
+	draw := func(w io.Writer) error { return c.drawAll(ctx, client, config, w, newStatusLine(terminal.Err)) }
+	if len(c.Links) == 1 {
+		draw = func(w io.Writer) error { return c.drawOne(ctx, client, config, w) }
+	}
+	if c.Output == "" {
+		return draw(terminal.Out)
+	}
+	return writeWhole(c.Output, 0o666, draw)
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// errNoAddress is the refusal to draw a link that nothing answers.
+var errNoAddress = errors.New("it has no short URL")
+
+func (c *linksQRCommand) drawOne(ctx context.Context, client *control.Client, config qr.Config, w io.Writer) error {
+	link, err := client.Link(ctx, c.Brand, c.Links[0])
+	if err != nil {
+		return err
+	}
+	if link.ShortURL == "" {
+		return fmt.Errorf("draw link %q: %w: %s", link.Link.Link, errNoAddress, link.Why)
+	}
+	return config.Draw(w, link.ShortURL)
+}
+
+func (c *linksQRCommand) drawAll(ctx context.Context, client *control.Client, config qr.Config, w io.Writer, status statusLine) error {
+	archive, err := qr.NewArchive(w, config)
+	if err != nil {
+		return err
+	}
+	defer status.clear()
+	drawn := 0
+	add := func(l control.Link) error {
+		drawn++
+		status.write(fmt.Sprintf("%d links", drawn))
+		return archive.Add(l.Link, l.ShortURL)
+	}
+	if err := c.each(ctx, client, add); err != nil {
+		return err
+	}
+	return archive.Close()
+}
+
+// each calls do for every link that is named.
+func (c *linksQRCommand) each(ctx context.Context, client *control.Client, do func(control.Link) error) error {
+	if c.Campaign != "" {
+		return client.EachLink(ctx, control.LinkFilter{Brand: c.Brand, Campaign: c.Campaign}, do)
+	}
+	for _, key := range c.Links {
+		link, err := client.Link(ctx, c.Brand, key)
+		if err != nil {
+			return err
+		}
+		if err := do(link.Link); err != nil {
+			return err
+		}
+	}
+	return nil
+}

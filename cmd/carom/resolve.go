@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"carom/redirect"
+)
+
+// resolveCommand explains an answer offline, from the snapshot of a node.
+type resolveCommand struct {
+	URL           string    `arg:"" name:"url" help:"Short URL, as a browser would ask for it."`
+	Snapshot      string    `type:"path" placeholder:"FILE" help:"Snapshot of a node (table.snapshot in --data)."`
+	ClusterSecret string    `type:"path" placeholder:"FILE" env:"CAROM_CLUSTER_SECRET" help:"File with the secret that opens the keys (that of --data, without --snapshot); without it signatures are taken to be right."`
+	Data          string    `default:"carom-data" type:"path" placeholder:"DIR" env:"CAROM_DATA" help:"Data directory of a local carom up (${default})."`
+	At            time.Time `placeholder:"TIME" help:"When it is asked, such as 2027-01-31T15:04:05Z (now)."`
+	JSON          bool      `name:"json" help:"Print JSON."`
+}
+
+// Run prints the answer and the way to it.
+func (c *resolveCommand) Run(terminal *console) error {
+	sealer, err := c.sealer()
+	if err != nil {
+		return err
+	}
+	snapshot := c.Snapshot
+	if snapshot == "" {
+		snapshot = filepath.Join(c.Data, snapshotFile)
+	}
+	if _, err := os.Stat(snapshot); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no snapshot %s: name a node's with --snapshot, or the directory of a carom up with --data", snapshot)
+	}
+	explainer, err := redirect.NewExplainer(snapshot, sealer)
+	if err != nil {
+		return err
+	}
+	at := c.At
+	if at.IsZero() {
+		at = time.Now()
+	}
+	x, err := explainer.Explain(c.URL, at)
+	switch {
+	case errors.Is(err, redirect.ErrURL):
+		return fmt.Errorf("%w: %w", errUsage, err)
+	case err != nil:
+		return err
+	case c.JSON:
+		return printJSON(terminal.Out, x)
+	}
+	return printExplanation(terminal, x)
+}
+
+// sealer opens the keys of the snapshot; nil without a cluster secret.
+func (c *resolveCommand) sealer() (*redirect.Sealer, error) {
+	path := c.ClusterSecret
+	if path == "" && c.Snapshot == "" {
+		path = filepath.Join(c.Data, secretFile)
+	}
+	if path == "" {
+		return nil, nil
+	}
+	secret, err := readSecret(path)
+	if errors.Is(err, fs.ErrNotExist) && c.ClusterSecret == "" {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return redirect.NewSealer(secret)
+}
+
+func printExplanation(terminal *console, x redirect.Explanation) error {
+	table := tabwriter.NewWriter(terminal.Out, 0, 0, 2, ' ', 0)
+	for _, s := range x.Steps {
+		mark := "  "
+		if s.Failed {
+			mark = "✗ "
+		}
+		fmt.Fprintf(table, "%s%s\t%s\n", mark, s.Check, s.Result)
+	}
+	fmt.Fprintf(table, "  answer\t%s\n", strings.TrimSpace(fmt.Sprintf("%d %s", x.Status, x.Location)))
+	click := "none"
+	if x.Recorded {
+		click = "recorded"
+		if x.Reasons != "" {
+			click += " with the reason " + x.Reasons
+		}
+	}
+	fmt.Fprintf(table, "  outcome\t%s; a click row: %s\n", x.Outcome, click)
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(terminal.Err, "as of the snapshot of %s, asked at %s\n", x.Taken.Format(time.RFC3339), x.At.Format(time.RFC3339))
+	return nil
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"carom/control"
+)
+
+// A standing tells operators whether a control process writes. A standby is healthy but not ready, so that a balancer finds the one
+// that writes.
+type standing struct {
+	reach  *reachability
+	writer *control.Control // set before the listener serves
+}
+
+// ready says why requests should go elsewhere, or nil.
+func (s *standing) ready() error {
+	if err := s.reach.ready(); err != nil {
+		return err
+	}
+	if now := s.writer.Standing(); !now.Leads {
+		return fmt.Errorf("standby: %s writes", now.Leader)
+	}
+	return nil
+}
+
+// about is what /readyz tells besides.
+func (s *standing) about() map[string]any {
+	now := s.writer.Standing()
+	role := "standby"
+	if now.Leads {
+		role = "leader"
+	}
+	return map[string]any{"role": role, "leader": now.Leader, "term": now.Term}
+}
+
+// registerLeader makes a metric of whether writer writes.
+func registerLeader(reg prometheus.Registerer, writer *control.Control) {
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "carom_control_leader", Help: "1 on the control process that writes, 0 on a standby.",
+	}, func() float64 {
+		if writer.Standing().Leads {
+			return 1
+		}
+		return 0
+	}))
+}

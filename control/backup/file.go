@@ -1,0 +1,155 @@
+package backup
+
+import (
+	"archive/zip"
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+
+	"carom/redirect"
+)
+
+// A File is a backup that is open for reading.
+type File struct {
+	Manifest
+	archive *zip.ReadCloser
+}
+
+// Open reads the manifest of a backup. The error wraps ErrDamaged or ErrNewer, or is that of opening the file.
+func Open(path string) (*File, error) {
+	archive, err := zip.OpenReader(path)
+	if errors.Is(err, zip.ErrFormat) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, fmt.Errorf("read %s: %w", path, ErrDamaged)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open backup: %w", err)
+	}
+	f := &File{archive: archive}
+	if err := f.readManifest(); err != nil {
+		return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), archive.Close())
+	}
+	return f, nil
+}
+
+// Close ends reading.
+func (f *File) Close() error { return f.archive.Close() }
+
+func (f *File) readManifest() error {
+	entry, err := f.archive.Open(manifestName)
+	if err != nil {
+		return fmt.Errorf("%w: it has no %s", ErrDamaged, manifestName)
+	}
+	defer entry.Close()
+	text, err := io.ReadAll(entry)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrDamaged, manifestName, err)
+	}
+	if err := json.Unmarshal(text, &f.Manifest); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrDamaged, manifestName, err)
+	}
+	switch {
+	case f.Format > format:
+		return fmt.Errorf("%w: its format is %d, this program reads up to %d", ErrNewer, f.Format, format)
+	case f.Format < 1:
+		return fmt.Errorf("%w: %s names no format", ErrDamaged, manifestName)
+	}
+	known := map[string]bool{}
+	for _, t := range tables() {
+		known[t.name] = true
+	}
+	for _, t := range f.Tables {
+		if !known[t.Name] {
+			return fmt.Errorf("%w: this program knows no table %q", ErrNewer, t.Name)
+		}
+	}
+	return nil
+}
+
+// Verify reads all of the file. It returns ErrDamaged unless each table is as it was written, and ErrSecret unless sealer opens
+// the keys; a nil sealer opens none.
+func (f *File) Verify(sealer *redirect.Sealer) error {
+	for _, t := range f.Tables {
+		if err := f.verifyTable(t); err != nil {
+			return err
+		}
+	}
+	if sealer == nil {
+		return nil
+	}
+	return f.verifyKeys(sealer)
+}
+
+func (f *File) verifyTable(t Table) error {
+	entry, err := f.archive.Open(t.file())
+	if err != nil {
+		return fmt.Errorf("%w: it has no %s", ErrDamaged, t.file())
+	}
+	defer entry.Close()
+	sum := sha256.New()
+	n, err := io.Copy(sum, entry)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrDamaged, t.file(), err)
+	}
+	if uint64(n) != t.Bytes || hex.EncodeToString(sum.Sum(nil)) != t.SHA256 {
+		return fmt.Errorf("%w: the checksum of %s is not that of the manifest", ErrDamaged, t.file())
+	}
+	return nil
+}
+
+// A sealedKey is what Verify needs of a row of keys.
+type sealedKey struct {
+	Brand  uint32           `json:"brand_id"`
+	Kind   redirect.KeyKind `json:"kind"`
+	ID     string           `json:"key_id"`
+	Sealed []byte           `json:"sealed"`
+}
+
+func (f *File) verifyKeys(sealer *redirect.Sealer) error {
+	for _, t := range f.Tables {
+		if t.Name != "keys" {
+			continue
+		}
+		err := f.each(t, reflect.TypeFor[sealedKey](), func(row reflect.Value) error {
+			k := row.Interface().(*sealedKey)
+			if len(k.Sealed) == 0 {
+				return nil // retired: its secret is gone
+			}
+			if _, err := sealer.Open(k.Kind, k.Brand, k.ID, k.Sealed); err != nil {
+				return fmt.Errorf("%w: %w", ErrSecret, err)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// each calls do with a pointer to each row of a table, a new one each time.
+func (f *File) each(t Table, row reflect.Type, do func(reflect.Value) error) error {
+	entry, err := f.archive.Open(t.file())
+	if err != nil {
+		return fmt.Errorf("%w: it has no %s", ErrDamaged, t.file())
+	}
+	defer entry.Close()
+	lines := json.NewDecoder(bufio.NewReaderSize(entry, 1<<16))
+	for n := uint64(1); ; n++ {
+		value := reflect.New(row)
+		err := lines.Decode(value.Interface())
+		if errors.Is(err, io.EOF) && n == t.Rows+1 {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%w: row %d of %s: %w", ErrDamaged, n, t.file(), err)
+		}
+		if err := do(value); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"carom/control/qr"
+)
+
+// A QRPicture is how a QR code is asked for.
+type QRPicture struct {
+	Brand  string `query:"brand" doc:"key of a brand, for a key that several have"`
+	Format string `query:"format" default:"png" enum:"png,svg"`
+	Size   int    `query:"size" default:"512" doc:"side in pixels, quiet zone included"`
+	Level  string `query:"level" default:"M" enum:"L,M,Q,H" doc:"error correction: 7, 15, 25 or 30 % may be unreadable"`
+}
+
+func (p QRPicture) config() qr.Config {
+	return qr.Config{Format: p.Format, Size: p.Size, Level: p.Level}
+}
+
+type linkQRRequest struct {
+	Link string `path:"link"`
+	QRPicture
+}
+
+type campaignQRRequest struct {
+	Campaign string `path:"campaign"`
+	QRPicture
+}
+
+// A qrAnswer is a picture.
+type qrAnswer struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+func (c *Control) registerQR(api huma.API) {
+	huma.Register(api, operation("link-qr", http.MethodGet, "/links/{link}/qr", Analyst, "Draw the QR code of a link"), c.linkQR)
+	huma.Register(api, operation("campaign-qr", http.MethodGet, "/campaigns/{campaign}/qr.zip", Analyst,
+		"Draw the QR codes of a campaign's links, one file each, and links.csv"), c.campaignQR)
+}
+
+func (c *Control) linkQR(ctx context.Context, in *linkQRRequest) (*qrAnswer, error) {
+	link, err := c.Link(ctx, ScopeOf(ctx), in.Brand, in.Link)
+	if err != nil {
+		return nil, c.problem(err)
+	}
+	if link.ShortURL == "" {
+		return nil, huma.Error409Conflict("link " + in.Link + " has no short URL: " + link.Why)
+	}
+	var picture bytes.Buffer
+	if err := in.config().Draw(&picture, link.ShortURL); err != nil {
+		return nil, c.qrProblem(err)
+	}
+	return &qrAnswer{in.config().ContentType(), picture.Bytes()}, nil
+}
+
+// campaignQR streams: a campaign may have more links than pictures fit into memory.
+func (c *Control) campaignQR(ctx context.Context, in *campaignQRRequest) (*huma.StreamResponse, error) {
+	scope, filter := ScopeOf(ctx), LinkFilter{Brand: in.Brand, Campaign: in.Campaign}
+	if _, _, err := c.catalog.Load().linksWhere(scope, filter); err != nil {
+		return nil, c.problem(err)
+	}
+	if err := in.config().Check(); err != nil {
+		return nil, c.qrProblem(err)
+	}
+	return c.stream("draw QR codes", func(ctx huma.Context) error {
+		ctx.SetHeader("Content-Type", "application/zip")
+		ctx.SetHeader("Content-Disposition", "attachment; filename="+in.Campaign+".zip")
+		out, err := qr.NewArchive(ctx.BodyWriter(), in.config())
+		if err != nil {
+			return err
+		}
+		if err := c.EachLink(ctx.Context(), scope, filter, func(l Link) error { return out.Add(l.Link, l.ShortURL) }); err != nil {
+			return err
+		}
+		return out.Close()
+	}), nil
+}
+
+// qrProblem names the parameter of what cannot be drawn.
+func (c *Control) qrProblem(err error) error {
+	if errors.Is(err, qr.ErrSize) {
+		return huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "query.size", Message: err.Error()})
+	}
+	return c.problem(err)
+}

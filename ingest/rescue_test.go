@@ -1,0 +1,186 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"carom/deploy/engine"
+	"carom/geo"
+	"carom/ingest/chtest"
+	"carom/ingest/faults"
+)
+
+// rescueSpool rescues as the command does.
+func rescueSpool(ctx context.Context, t *testing.T, dsn, dir string, adopt bool) (RescueReport, error) {
+	t.Helper()
+	return watchedRescue(ctx, t, dsn, dir, adopt, func(RescueProgress) {})
+}
+
+func watchedRescue(
+	ctx context.Context, t *testing.T, dsn, dir string, adopt bool, watch func(RescueProgress),
+) (RescueReport, error) {
+	t.Helper()
+	places, err := geo.New(geo.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Default()
+	c.ClickHouse, c.Spool, c.BatchRows = dsn, dir, 300
+	return Rescue(ctx, c, adopt, places, watch, slog.New(slog.NewTextHandler(t.Output(), nil)))
+}
+
+// damageStates makes the spool forget what it has sent.
+func damageStates(t *testing.T, dir string) {
+	t.Helper()
+	for _, kind := range []string{clicksDir, conversionsDir} {
+		path := filepath.Join(dir, kind, stateFile)
+		if _, err := os.Stat(path); err == nil {
+			flipByte(t, path, stateHeader+1)
+		}
+	}
+}
+
+// A killed node's spool, some of it delivered, does not know any more what it has sent: what is missing is delivered, though the
+// rescue is interrupted and repeated, and once more from a copy; what was there stays as it is, in every table.
+func TestRescue(t *testing.T) {
+	db := chtest.New(t)
+	dir, told := killedSpool(t, db)
+	damageStates(t, dir)
+	other := dir + ".other"
+	copyDir(t, dir, other)
+	dsn := db.DSN(engine.Admin)
+	held := count(t, db, "SELECT count() FROM clicks")
+	if held == 0 || held == doomedClicks {
+		t.Fatalf("ClickHouse holds %d clicks: some, not all, are wanted", held)
+	}
+	if _, err := replaySpool(t.Context(), t, dsn, dir, false); !errors.Is(err, ErrSpool) || !strings.Contains(err.Error(), "say --by-id") {
+		t.Errorf("without a state: %v", err)
+	}
+
+	proxy := faults.NewProxy(t, db.Addr, "INTO clicks")
+	proxy.LoseAnswers(true)
+	short, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err := watchedRescue(short, t, strings.Replace(dsn, db.Addr, proxy.Addr, 1), dir, false, func(p RescueProgress) {
+		if p.Delivered > 0 {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted while answers get lost: %v", err)
+	}
+	part := count(t, db, "SELECT count() FROM clicks")
+	if part == held || part == doomedClicks {
+		t.Fatalf("the interrupted rescue delivered %d clicks: some, not all, are wanted", part-held)
+	}
+	r, err := rescueSpool(t.Context(), t, dsn, other, true)
+	if err != nil || r.Held != part || r.Missing != doomedClicks-part || r.Damaged+r.Expired+r.Refused > 0 || r.Node != 7 {
+		t.Errorf("from a copy: %+v, %v; %d were there", r, err, part)
+	}
+	keepRollups(t, db)
+	checkOnce(t, db, told)
+	again, err := rescueSpool(t.Context(), t, dsn, other, false)
+	if err != nil || again != r {
+		t.Errorf("a second time: %+v, %v", again, err)
+	}
+	checkOnce(t, db, told)
+}
+
+// A spool whose state file is gone would deliver everything again: its node holds back, and a rescue delivers the rest, with the
+// conversions.
+func TestRescueForgotten(t *testing.T) {
+	db := chtest.New(t)
+	dir := t.TempDir()
+	in, _ := testIngest(t, db.DSN(engine.Edge), spoolIn(dir))
+	all := put(t, in, 0, 100)
+	sale := func(txid string) *Conversion {
+		return &Conversion{
+			Received: time.Now().UnixMilli(), Millis: time.Now().UnixMilli(), Event: "sale", TxID: txid, Amount: 49_9000, Currency: "EUR",
+			Status: Approved, Source: FromPostback, Signed: true, Brand: 1, ClickID: "c",
+		}
+	}
+	for _, txid := range []string{"T-1", "T-2"} {
+		if !in.PutConversion(sale(txid)) {
+			t.Fatal("conversion refused")
+		}
+	}
+	stopIngest(t, in)
+	in, _ = testIngest(t, unreachable, spoolIn(dir))
+	all = append(all, put(t, in, 100, 150)...)
+	for _, txid := range []string{"T-2", "T-3"} { // T-2 comes again: another message
+		if !in.PutConversion(sale(txid)) {
+			t.Fatal("conversion refused")
+		}
+	}
+	abandonIngest(t, in)
+	for _, kind := range []string{clicksDir, conversionsDir} {
+		if err := os.Remove(filepath.Join(dir, kind, stateFile)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dsn := db.DSN(engine.Admin)
+	if _, err := replaySpool(t.Context(), t, dsn, dir, false); !errors.Is(err, errCopyDelivered) || !strings.Contains(err.Error(), "--by-id") {
+		t.Errorf("replay: %v", err)
+	}
+	r, err := rescueSpool(t.Context(), t, dsn, dir, false)
+	if err != nil || r.Missing < 50+2 || r.Held+r.Missing < 50+2 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	keepRollups(t, db)
+	checkOnce(t, db, all)
+	if n := count(t, db, "SELECT count() * 10 + uniqExact(txid) FROM conversions"); n != 43 {
+		t.Errorf("%d: want 4 messages of 3 sales", n)
+	}
+	if n := count(t, db, "SELECT sum(messages) FROM conversions_by_influencer_daily"); n != 4 {
+		t.Errorf("the rollup has %d messages", n)
+	}
+}
+
+// What is damaged is counted as dropped; what is older than the table keeps rows is left alone and said; a constraint's bad row
+// is set aside.
+func TestRescueCounts(t *testing.T) {
+	db := chtest.New(t)
+	dir := t.TempDir()
+	in := newTestIngest(t, unreachable, func(c *Config) { c.Spool, c.Ring.Lanes = dir, 1 })
+	in.Start()
+	all := put(t, in, 0, 40)
+	for n := 40; n < 43; n++ {
+		in.PutClick(0, testClick(n, time.Now().AddDate(-2, 0, 0)))
+	}
+	abandonIngest(t, in)
+	damageStates(t, dir)
+	flipByte(t, filepath.Join(dir, clicksDir, "0-00000000.seg"), 64+20) // of the first click
+	refuse(t, db, "visitor = 12")
+	r, err := rescueSpool(t.Context(), t, db.DSN(engine.Admin), dir, false)
+	if err != nil || r.Held != 0 || r.Missing != 39 || r.Damaged != 1 || r.Expired != 3 || r.Refused != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if found := db.Find(t, clickIDs(all)); !found.Exact(0) || found.Rows != 38 || found.Dropped != 2 {
+		t.Error(found)
+	}
+}
+
+// Nothing is looked up while somebody may be sending.
+func TestRescueRefused(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "spool")
+	in := newTestIngest(t, unreachable, spoolIn(dir))
+	in.Start()
+	if _, err := rescueSpool(t.Context(), t, unreachable, dir, false); !errors.Is(err, ErrSpool) || !strings.Contains(err.Error(), "in use by process") {
+		t.Errorf("a spool in use: %v", err)
+	}
+	put(t, in, 0, 1)
+	abandonIngest(t, in)
+	copyDir(t, dir, dir+".copy")
+	if _, err := rescueSpool(t.Context(), t, unreachable, dir+".copy", false); !errors.Is(err, ErrSpool) || !strings.Contains(err.Error(), "say --adopt-copy") {
+		t.Errorf("a copy: %v", err)
+	}
+	if _, err := rescueSpool(t.Context(), t, unreachable, dir, false); !errors.Is(err, errConnect) {
+		t.Errorf("without ClickHouse: %v", err)
+	}
+}

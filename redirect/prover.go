@@ -1,0 +1,110 @@
+package redirect
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// A Proof says how far a table is known to be what ClickHouse holds.
+type Proof struct {
+	Complete bool      // all of it has been compared, and nothing differs
+	Since    time.Time // every piece was found equal at this moment or later; zero until all have been looked at
+	Checksum uint64    // of all links: nodes with the same one hold the same links
+}
+
+// A prover goes through the table slice by slice and remembers what was proven. Its fields belong to the source's goroutine, but
+// for the atomics, which it writes and anybody reads.
+type prover struct {
+	looked  time.Time            // when the last look began
+	next    uint32               // first part of the next look
+	whole   bool                 // every slice has been looked at
+	proven  map[string]time.Time // by piece: when it was last equal, or else first looked at
+	differs map[string]bool      // pieces that differed when last compared, after they had been read again
+
+	complete atomic.Bool
+	oldest   atomic.Int64 // Unix milliseconds of the oldest in proven; 0 until whole
+	sum      atomic.Uint64
+	found    atomic.Uint64 // pieces that were read again
+}
+
+func newProver(reg prometheus.Registerer) *prover {
+	p := &prover{proven: map[string]time.Time{}, differs: map[string]bool{}}
+	reg.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "carom_link_table_complete", Help: "1 when all of the table has been compared with ClickHouse and nothing differs.",
+		}, func() float64 {
+			if p.complete.Load() {
+				return 1
+			}
+			return 0
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "carom_link_table_proof_age_seconds",
+			Help: "Time since the piece of the table that has waited longest was found equal to ClickHouse's; NaN before the first proof.",
+		}, func() float64 {
+			if since := p.proof().Since; !since.IsZero() {
+				return time.Since(since).Seconds()
+			}
+			return math.NaN()
+		}),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "carom_link_table_differences_total", Help: "Pieces of the table that were not what ClickHouse holds and were read again.",
+		}, func() float64 { return float64(p.found.Load()) }),
+	)
+	return p
+}
+
+func (p *prover) proof() Proof {
+	proof := Proof{Complete: p.complete.Load(), Checksum: p.sum.Load()}
+	if oldest := p.oldest.Load(); oldest != 0 {
+		proof.Since = time.UnixMilli(oldest)
+	}
+	return proof
+}
+
+// begin chooses the links of the next look, of a table with so many parts.
+func (p *prover) begin(now time.Time, parts uint32) slice {
+	p.looked = now
+	if p.next >= parts {
+		p.next = 0
+	}
+	return slice{first: p.next, end: p.next + sliceParts, last: p.next+sliceParts >= parts}
+}
+
+// note remembers what a look at a piece has found. A piece with changes yet to come is not compared.
+func (p *prover) note(piece string, now time.Time, compared, equal bool) {
+	if _, known := p.proven[piece]; !known || compared && equal {
+		p.proven[piece] = now
+	}
+	if compared {
+		p.differs[piece] = !equal
+	}
+}
+
+// end concludes a look that went through.
+func (p *prover) end(links slice, sums []tableSum) {
+	if p.next = links.end; links.last {
+		p.next, p.whole = 0, true
+	}
+	complete := p.whole
+	for _, differs := range p.differs {
+		complete = complete && !differs
+	}
+	p.complete.Store(complete)
+	var all uint64
+	for _, s := range sums {
+		all += s.Hash
+	}
+	p.sum.Store(all)
+	if !p.whole {
+		return
+	}
+	oldest := int64(math.MaxInt64)
+	for _, at := range p.proven {
+		oldest = min(oldest, at.UnixMilli())
+	}
+	p.oldest.Store(oldest)
+}
