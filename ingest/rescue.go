@@ -203,6 +203,7 @@ func (v *sieve) sift(ctx context.Context, kind recordKind, fresh *spool) error {
 	if err = errors.Join(err, p.err); err == nil {
 		err = p.settle(ctx)
 	}
+	full := to.Stats().Full
 	if err = errors.Join(err, to.Close()); err != nil {
 		return err
 	}
@@ -210,18 +211,18 @@ func (v *sieve) sift(ctx context.Context, kind recordKind, fresh *spool) error {
 		p.damaged += f.Lost
 	}
 	v.tally.Damaged += p.damaged
-	if !kind.ledger || p.damaged == 0 {
+	if !kind.ledger {
 		return nil
 	}
-	lost := account{Current: hourOf(time.Now().UnixMilli())}
-	lost.drop(lost.Current, dropDamaged, p.damaged)
-	return (&state{Account: lost}).save(filepath.Join(fresh.dir, kind.name))
+	begin := account{Current: hourOf(time.Now().UnixMilli()), Full: full} // what the ring refused was put again, see copyRecord
+	begin.drop(begin.Current, dropDamaged, p.damaged)
+	return (&state{Account: begin}).save(filepath.Join(fresh.dir, kind.name))
 }
 
 // rescueRing is a ring that takes what the disk has room for.
 func (c Config) rescueRing() ring.Config {
-	const segment, most = 4 << 20, 1 << 50
-	return ring.Config{Lanes: 1, SegmentBytes: segment, BudgetBytes: most, KeepFree: c.stateBytes(), SyncEvery: time.Second}
+	const most = 1 << 50
+	return ring.Config{Lanes: 1, SegmentBytes: c.Ring.SegmentBytes, BudgetBytes: most, KeepFree: c.stateBytes(), SyncEvery: time.Second}
 }
 
 // A pile is records that are looked up together.

@@ -31,7 +31,7 @@ func watchedRescue(
 		t.Fatal(err)
 	}
 	c := Default()
-	c.ClickHouse, c.Spool, c.BatchRows = dsn, dir, 300
+	c.ClickHouse, c.Spool, c.BatchRows, c.Ring.SegmentBytes = dsn, dir, 300, 64<<10
 	return Rescue(ctx, c, adopt, places, watch, slog.New(slog.NewTextHandler(t.Output(), nil)))
 }
 

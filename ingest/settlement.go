@@ -28,6 +28,9 @@ func (w *writer) insertsOver(ctx context.Context) error {
 		case <-time.After(rescuePause):
 		}
 	}
+	if err != nil && troubleOf(err) == troubleDenied {
+		return fmt.Errorf("wait for inserts that run in %s: %w; looking records up takes the rights of carom_admin", w.database, err)
+	}
 	if err != nil {
 		return fmt.Errorf("wait for inserts that run in %s: %w", w.database, err)
 	}
