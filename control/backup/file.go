@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"reflect"
 
 	"carom/redirect"
@@ -17,27 +18,40 @@ import (
 // A File is a backup that is open for reading.
 type File struct {
 	Manifest
-	archive *zip.ReadCloser
+	archive *zip.Reader
+	file    io.Closer
 }
+
+// maxManifest bounds a manifest in bytes; a real one has a few thousand.
+const maxManifest = 1 << 20
 
 // Open reads the manifest of a backup. The error wraps ErrDamaged or ErrNewer, or is that of opening the file.
 func Open(path string) (*File, error) {
-	archive, err := zip.OpenReader(path)
-	if errors.Is(err, zip.ErrFormat) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, fmt.Errorf("read %s: %w", path, ErrDamaged)
-	}
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open backup: %w", err)
 	}
-	f := &File{archive: archive}
-	if err := f.readManifest(); err != nil {
-		return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), archive.Close())
+	info, err := file.Stat()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open backup: %w", err), file.Close())
+	}
+	f := &File{file: file}
+	if err := f.read(file, info.Size()); err != nil {
+		return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), file.Close())
 	}
 	return f, nil
 }
 
 // Close ends reading.
-func (f *File) Close() error { return f.archive.Close() }
+func (f *File) Close() error { return f.file.Close() }
+
+// read finds what is in an archive of size bytes.
+func (f *File) read(r io.ReaderAt, size int64) (err error) {
+	if f.archive, err = zip.NewReader(r, size); err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return f.readManifest()
+}
 
 func (f *File) readManifest() error {
 	entry, err := f.archive.Open(manifestName)
@@ -45,7 +59,7 @@ func (f *File) readManifest() error {
 		return fmt.Errorf("%w: it has no %s", ErrDamaged, manifestName)
 	}
 	defer entry.Close()
-	text, err := io.ReadAll(entry)
+	text, err := io.ReadAll(io.LimitReader(entry, maxManifest))
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, manifestName, err)
 	}

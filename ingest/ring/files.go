@@ -7,9 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,12 +17,15 @@ import (
 type files struct {
 	config   Config
 	lock     *os.File
+	disk     syncFunc
 	counters []byte // mapped; a cache line for each lane, its first word counts refusals
+	counted  uint64 // syncer only: the sum of them that is on the disk
 
-	mu      sync.Mutex        // none of the fields below is held over a system call
+	mu      sync.Mutex        // not held over a system call; guards the fields below
 	wanted  map[int]uint32    // number of the file to make, by lane
 	ready   map[int]*prepared // by lane
-	freed   []*file           // to be recycled or removed
+	freed   []*file           // to be recycled or removed, the one released last at the end
+	surplus surplus           // of freed
 	inUse   map[*file]bool    // what the syncer looks at
 	count   int               // files that exist, the recovered and the prepared ones included
 	failure error             // of the last attempt to make a file
@@ -43,96 +44,19 @@ type prepared struct {
 // retryMake is how long the keeper waits after a failure, for a disk that is full or gone.
 const retryMake = 100 * time.Millisecond
 
-// LockFile is the file of a directory that Lock locks.
-const LockFile = "lock"
-
-// refusedFile holds the counters of refusals.
-const refusedFile = "refused"
-
-// lockPatience is the longest pause between two attempts to take a lock.
-const lockPatience = 64 * time.Millisecond
-
-// soundCount tells a count of refusals from damage: no lane refuses more in a lifetime.
-func soundCount(refusals uint64) bool { return refusals <= 1<<50 }
-
-// counterLine is what one lane takes of the counter file.
-const counterLine = 64
-
-// ErrInUse is a directory that another process works in.
-var ErrInUse = errors.New("directory is in use by another process")
-
-// Lock takes a directory for this process, making it when missing, until the returned file is closed or the
-// process ends. It fails with ErrInUse.
-func Lock(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make directory: %w", err)
-	}
-	f, err := os.OpenFile(filepath.Join(dir, LockFile), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
-	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	for wait := time.Millisecond; errors.Is(err, unix.EWOULDBLOCK) && wait < lockPatience; wait *= 2 {
-		time.Sleep(wait) // perhaps somebody only looks, see InUse
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	}
-	if err != nil {
-		_ = f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w: %s; end that process or choose another directory", ErrInUse, dir)
-		}
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
-	}
-	return f, nil
-}
-
-func newFiles(c Config) (*files, error) {
+func newFiles(c Config, disk syncFunc) (*files, error) {
 	lock, err := Lock(c.Dir)
 	if err != nil {
 		return nil, err
 	}
 	fs := &files{
-		config: c, lock: lock, wanted: map[int]uint32{}, ready: map[int]*prepared{}, inUse: map[*file]bool{},
+		config: c, lock: lock, disk: disk, wanted: map[int]uint32{}, ready: map[int]*prepared{}, inUse: map[*file]bool{},
 		wake: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	if fs.counters, err = mapCounters(filepath.Join(c.Dir, refusedFile)); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return fs, nil
-}
-
-// mapCounters maps the file of refusal counters: one word for each possible lane, so that what a full spool refused is
-// known after a kill.
-func mapCounters(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("refusal counters: %w", err)
-	}
-	defer f.Close()
-	if err := unix.Fallocate(int(f.Fd()), 0, 0, maxLanes*counterLine); err != nil {
-		return nil, fmt.Errorf("preallocate %s: %w", path, err)
-	}
-	b, err := unix.Mmap(int(f.Fd()), 0, maxLanes*counterLine, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return nil, fmt.Errorf("map %s: %w", path, err)
-	}
-	return b, nil
-}
-
-// resetCounters begins counters again that are damaged and returns how many were: counting on from such a number would make
-// every sum with it nonsense for good.
-func (fs *files) resetCounters() (damaged int) {
-	for lane := range maxLanes {
-		if n := fs.refusals(lane); !soundCount(n.Load()) {
-			n.Store(0)
-			damaged++
-		}
-	}
-	return damaged
-}
-
-func (fs *files) refusals(lane int) *atomic.Uint64 {
-	return (*atomic.Uint64)(unsafe.Pointer(&fs.counters[lane*counterLine]))
 }
 
 // start begins to prepare and to sync. Each lane's first file is made before it returns, so that a directory that cannot
@@ -142,7 +66,7 @@ func (fs *files) start(next []uint32) error {
 		if fs.count >= fs.limit() {
 			break
 		}
-		f, err := createFile(fs.config.Dir, fs.header(lane, number))
+		f, err := createFile(fs.config.Dir, fs.header(lane, number), fs.disk)
 		if err != nil {
 			return err
 		}
@@ -196,7 +120,7 @@ func (fs *files) give(x extent) {
 	}
 }
 
-// shrink has nothing to do: the keeper removes files that are not needed.
+// shrink has nothing to do: the keeper removes what nobody needs, as that waits for the disk.
 func (fs *files) shrink(time.Time) {}
 
 func (fs *files) err() error {
@@ -205,15 +129,21 @@ func (fs *files) err() error {
 	return fs.failure
 }
 
+// lookEvery is how often the keeper looks for files that nobody needs, and whether the disk needs their room.
+const lookEvery = time.Second
+
 // keep is the keeper.
 func (fs *files) keep() {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
 		case <-fs.stop:
 			return
 		case <-fs.wake:
+		case <-look.C:
 		}
-		err := fs.work()
+		err := fs.work(time.Now())
 		fs.mu.Lock()
 		fs.failure = err
 		fs.mu.Unlock()
@@ -229,42 +159,65 @@ func (fs *files) keep() {
 
 // work makes the files that are wanted, of released ones where there are any, and removes the released ones that are
 // not needed again: also where none could be made, as the disk may be full of them.
-func (fs *files) work() error {
+func (fs *files) work(now time.Time) error {
 	var err error
 	for lane := range fs.config.Lanes {
 		if err = fs.prepare(lane); err != nil {
 			break
 		}
 	}
-	return errors.Join(err, fs.discard())
+	return errors.Join(err, fs.discard(now), fs.makeRoom())
 }
 
-// discard removes what is not needed again of the released files.
-func (fs *files) discard() error {
+// discard removes the released files that cannot be used again, and those that nobody needed for keepUnused.
+func (fs *files) discard(now time.Time) error {
+	fs.mu.Lock()
+	var useless []*file
+	fs.freed = slices.DeleteFunc(fs.freed, func(f *file) bool {
+		if f.reusable(fs.config) {
+			return false
+		}
+		useless = append(useless, f)
+		return true
+	})
+	n := fs.surplus.due(now, len(fs.freed))
+	useless = append(useless, fs.freed[:n]...)
+	fs.freed = slices.Delete(fs.freed, 0, n)
+	fs.count -= len(useless)
+	fs.mu.Unlock()
+	var err error
+	for _, f := range useless {
+		err = errors.Join(err, f.remove())
+	}
+	return err
+}
+
+// makeRoom removes released files while the disk is so full that no new one could be made: what is being sent, and others, need
+// the room more.
+func (fs *files) makeRoom() error {
 	for {
 		fs.mu.Lock()
-		var f *file
-		i := slices.IndexFunc(fs.freed, func(f *file) bool { return !f.reusable(fs.config) })
-		if i < 0 && len(fs.freed) > fs.config.Lanes {
-			i = 0
-		}
-		if i >= 0 {
-			f = fs.freed[i]
-			fs.freed = slices.Delete(fs.freed, i, i+1)
-			fs.count--
-		}
+		left := len(fs.freed)
 		fs.mu.Unlock()
-		if f == nil {
+		if left == 0 || !errors.Is(fs.leavesRoom(), unix.ENOSPC) {
 			return nil
 		}
+		fs.mu.Lock()
+		f := fs.freed[0]
+		fs.freed = fs.freed[1:]
+		fs.surplus.left(left - 1)
+		fs.count--
+		fs.mu.Unlock()
 		if err := f.remove(); err != nil {
-			return fmt.Errorf("give a segment back: %w", err)
+			return err
 		}
 	}
 }
 
 // reusable reports whether the file of a released segment can hold another.
-func (f *file) reusable(c Config) bool { return !f.recovered && len(f.mapped) == c.SegmentBytes }
+func (f *file) reusable(c Config) bool {
+	return !f.recovered && !f.spoiled && len(f.mapped) == c.SegmentBytes
+}
 
 // prepare makes the lane's next file where one is wanted and the budget allows.
 func (fs *files) prepare(lane int) error {
@@ -273,6 +226,7 @@ func (fs *files) prepare(lane int) error {
 	var f *file
 	if n := len(fs.freed); wanted && n > 0 && fs.freed[n-1].reusable(fs.config) {
 		f, fs.freed = fs.freed[n-1], fs.freed[:n-1]
+		fs.surplus.left(n - 1)
 	}
 	allowed := f != nil || fs.count < fs.limit()
 	fs.mu.Unlock()
@@ -282,9 +236,9 @@ func (fs *files) prepare(lane int) error {
 	var err error
 	made := 0
 	if f != nil {
-		err = f.recycle(fs.config.Dir, fs.header(lane, number))
+		err = f.recycle(fs.config.Dir, fs.header(lane, number), fs.config.SyncEvery == 0)
 	} else if err = fs.leavesRoom(); err == nil {
-		if f, err = createFile(fs.config.Dir, fs.header(lane, number)); err == nil {
+		if f, err = createFile(fs.config.Dir, fs.header(lane, number), fs.disk); err == nil {
 			made = 1
 		}
 	}
@@ -293,7 +247,8 @@ func (fs *files) prepare(lane int) error {
 	fs.count += made
 	if err != nil {
 		if f != nil {
-			fs.freed = append(fs.freed, f)
+			f.spoiled = true
+			fs.freed = append(fs.freed, f) // to be removed
 		}
 		return err
 	}
@@ -315,46 +270,6 @@ func (fs *files) leavesRoom() error {
 			fs.config.Dir, unix.ENOSPC, free, need, fs.config.KeepFree)
 	}
 	return nil
-}
-
-// syncAll is the syncer. Twice in an interval, so that a sync that begins late and takes its time ends within it.
-func (fs *files) syncAll() {
-	tick := time.NewTicker(max(fs.config.SyncEvery/2, 1))
-	defer tick.Stop()
-	for {
-		select {
-		case <-fs.stop:
-			return
-		case <-tick.C:
-			fs.syncDirty()
-		}
-	}
-}
-
-// span is bytes of a file.
-type span struct {
-	file     *file
-	from, to uint64
-}
-
-// syncDirty writes what moved lately to the disk. A page that the disk refuses stays dirty and is tried again.
-func (fs *files) syncDirty() {
-	fs.mu.Lock()
-	var dirty []span
-	for f := range fs.inUse {
-		if from, to, ok := f.dirty(); ok {
-			dirty = append(dirty, span{f, from, to})
-		}
-	}
-	fs.mu.Unlock()
-	for _, d := range dirty {
-		if err := d.file.flush(d.from, d.to); err != nil {
-			fs.mu.Lock()
-			fs.failure = fmt.Errorf("sync a segment: %w", err)
-			fs.mu.Unlock()
-		}
-	}
-	_ = unix.Msync(fs.counters, unix.MS_SYNC) // counts alone; the next interval tries again
 }
 
 func (fs *files) close() error {

@@ -2,8 +2,11 @@ package ring
 
 import (
 	"bytes"
+	"compress/gzip"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -198,6 +201,90 @@ func smallSegment(t fataler, dir string) (c Config, path string, records []strin
 	return c, segmentPath(dir, 0, 0), records
 }
 
+// closedSegment is a segment file that is full, so that its end is marked, and what is in it.
+func closedSegment(t fataler, dir string) (c Config, path string, records []string) {
+	c = spooled(dir, 1)
+	r, _ := open(t, c, nil)
+	for _, n := range goldenRecords {
+		p := bytes.Repeat([]byte{byte(n)}, n)
+		pushed(r, 0, p)
+		records = append(records, string(p))
+	}
+	closed(t, r)
+	return c, segmentPath(dir, 0, 0), records[:len(records)-1] // the last one is in the next segment
+}
+
+// goldenRecords are the lengths of the records in testdata.
+var goldenRecords = [...]int{3, 60, 1000, MaxRecord, MaxRecord, MaxRecord, 12000, MaxRecord}
+
+// golden is a segment file as a version of this program wrote it.
+func golden(t fataler, version int) []byte {
+	f, err := os.Open(fmt.Sprintf("testdata/version%d.seg.gz", version))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	unzipped, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(unzipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// The bytes of a segment stay what they are, and those of earlier versions are recovered.
+func TestGolden(t *testing.T) {
+	_, path, records := closedSegment(t, t.TempDir())
+	written, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(written, golden(t, formatVersion)) {
+		t.Error("a segment is not written as before: give the format another version")
+	}
+	for version := firstVersion; version <= formatVersion; version++ {
+		c := spooled(t.TempDir(), 1)
+		if err := os.WriteFile(segmentPath(c.Dir, 0, 0), golden(t, version), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		inspected, err := Inspect(c.Dir, c.Identity, nil, nil)
+		if err != nil || len(inspected) != 1 || inspected[0].Version != uint32(version) || inspected[0].Records != uint64(len(records)) {
+			t.Errorf("version %d: inspected %+v, %v", version, inspected, err)
+		}
+		r, found := open(t, c, nil)
+		all, lost := readAll(r)
+		if !slices.Equal(all, records) || lost > 0 || found.Lost > 0 || found.Damaged > 0 {
+			t.Errorf("version %d: read %d records of %d, found %+v", version, len(all), len(records), found)
+		}
+		closed(t, r)
+	}
+}
+
+// Whatever byte around the end of a full segment is damaged, in any version: every record is recovered or counted.
+func TestEveryByteOfTheEndDamaged(t *testing.T) {
+	records := make([]string, len(goldenRecords)-1)
+	end := headerBytes
+	for i := range records {
+		records[i] = string(bytes.Repeat([]byte{byte(goldenRecords[i])}, goldenRecords[i]))
+		end += int(recordSize(goldenRecords[i]))
+	}
+	c := spooled("", 1)
+	for version := firstVersion; version <= formatVersion; version++ {
+		content := golden(t, version)
+		for at := range 2 * recordAlign {
+			for _, flip := range []byte{0xff, 0x01, 0x80} {
+				content[end-recordAlign+at] ^= flip
+				what := fmt.Sprintf("version %d: byte %d from the end flipped by %#x", version, at-recordAlign, flip)
+				checkRemains(t, c, content, records, what, true)
+				content[end-recordAlign+at] ^= flip
+			}
+		}
+	}
+}
+
 // Whatever byte of a segment is damaged: the other records are recovered and what is missing is counted.
 func TestEveryByteDamaged(t *testing.T) {
 	c, path, records := smallSegment(t, t.TempDir())
@@ -242,7 +329,7 @@ func checkRemains(t *testing.T, c Config, content []byte, records []string, what
 	r := &Ring{config: c}
 	m := remains{header: header{length: uint64(c.SegmentBytes)}, file: &file{mapped: aligned(content)}}
 	h, ok := parseHeader(m.file.mapped)
-	m.whole = ok && h.length == uint64(len(content))
+	m.whole, m.version = ok && h.length == uint64(len(content)), h.version
 	var got []string
 	r.recovered(m, Position{}, func(p []byte) { got = append(got, string(p)) }, &found)
 	next := 0
@@ -275,6 +362,15 @@ func aligned(b []byte) []byte {
 	return c
 }
 
+// reused is the beginning of a segment file of which the first record was synced after it was used again: the others are stale.
+func reused(whole []byte) []byte {
+	b := slices.Clone(whole[:2048])
+	next := headerBytes + int(recordSize(int(binary.LittleEndian.Uint32(b[headerBytes+4:]))))
+	copy(b[next+8:], "a checksum of another segment's")
+	binary.LittleEndian.PutUint64(b[watermarkAt:], watermarkWord(uint64(next-headerBytes), saltOf(0xca40, 0, 0)))
+	return b
+}
+
 func FuzzRecover(f *testing.F) {
 	c, path, _ := smallSegment(f, f.TempDir())
 	whole, err := os.ReadFile(path)
@@ -284,11 +380,15 @@ func FuzzRecover(f *testing.F) {
 	f.Add(whole[:2048], uint64(0), uint32(0))
 	f.Add(whole[:headerBytes], uint64(64), uint32(1))
 	f.Add([]byte{}, uint64(1<<40), uint32(9))
+	f.Add(golden(f, firstVersion), uint64(64), uint32(1))
+	f.Add(golden(f, formatVersion), uint64(0), uint32(0))
+	f.Add(reused(whole), uint64(0), uint32(0))
 	f.Fuzz(func(t *testing.T, b []byte, offset uint64, index uint32) {
 		offset &^= recordAlign - 1
 		r := &Ring{config: c}
 		var found Recovered
-		s := r.recovered(remains{header: header{length: uint64(c.SegmentBytes)}, file: &file{mapped: aligned(b)}},
+		h, _ := parseHeader(b)
+		s := r.recovered(remains{header: header{length: uint64(c.SegmentBytes), version: h.version}, file: &file{mapped: aligned(b)}},
 			Position{Offset: offset, Index: index}, nil, &found)
 		if s == nil {
 			return

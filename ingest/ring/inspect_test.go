@@ -178,6 +178,9 @@ func FuzzInspect(f *testing.F) {
 	f.Add(whole[:2048], uint64(0), uint32(0), uint32(0))
 	f.Add(whole[:headerBytes], uint64(64), uint32(1), uint32(3))
 	f.Add([]byte{}, uint64(1<<40), uint32(9), uint32(0))
+	f.Add(golden(f, firstVersion), uint64(64), uint32(1), uint32(0))
+	f.Add(golden(f, formatVersion), uint64(0), uint32(0), uint32(0))
+	f.Add(reused(whole), uint64(0), uint32(0), uint32(0))
 	f.Fuzz(func(t *testing.T, content []byte, offset uint64, index, segment uint32) {
 		s := SegmentFile{Lane: 0, Number: 0}
 		records := uint64(0)

@@ -30,10 +30,15 @@ func Open(c Config, from Positions, each func(payload []byte)) (*Ring, Recovered
 		r, err := New(c)
 		return r, Recovered{}, err
 	}
+	return openOn((*file).msync, c, from, each)
+}
+
+// openOn is Open in files on a disk of one's own.
+func openOn(disk syncFunc, c Config, from Positions, each func(payload []byte)) (*Ring, Recovered, error) {
 	if err := c.validate(); err != nil {
 		return nil, Recovered{}, err
 	}
-	fs, err := newFiles(c)
+	fs, err := newFiles(c, disk)
 	if err != nil {
 		return nil, Recovered{}, err
 	}
@@ -156,8 +161,9 @@ func (m *remains) identify(identity uint64) {
 func (r *Ring) recovered(m remains, at Position, each func([]byte), found *Recovered) *segment {
 	s := &segment{
 		buf: m.file.extent().buf, file: m.file, number: m.number, salt: saltOf(r.config.Identity, m.lane, m.number),
-		recovered: true, readOff: at.Offset, readIndex: at.Index,
+		recovered: true, readOff: at.Offset, readIndex: at.Index, version: m.version,
 	}
+	s.watermark = parseWatermark(m.file.mapped, s.salt)
 	s.tail.Store(tailClosed)
 	records, lost := uint32(0), 0
 	for s.readOff < uint64(len(s.buf)) {
@@ -201,7 +207,7 @@ func (s *segment) find() (payload []byte, lost int, ok bool) {
 		}
 		index := uint32(commit)
 		possible := index >= expect && uint64(index-expect) <= (off-start)/recordAlign
-		if commit>>32 == endOfSegment && possible {
+		if possible && s.endsAt(off, commit) {
 			records, closed = index, true
 			if off == start {
 				break
@@ -221,12 +227,18 @@ func (s *segment) find() (payload []byte, lost int, ok bool) {
 	missing := uint32(0)
 	if closed {
 		missing = records - expect
-	} else if s.committed(start) {
+	} else if start < s.watermark && s.committed(start) {
 		missing = 1 // at least: nothing behind it says how many there were
 	}
 	lost = s.lostBefore(start, missing)
 	s.readOff, s.readIndex = end, expect+missing
 	return nil, lost, false
+}
+
+// endsAt reports whether the commit word at off is the end of the segment.
+func (s *segment) endsAt(off, commit uint64) bool {
+	return commit>>32 == endOfSegment &&
+		(s.version == firstVersion || binary.LittleEndian.Uint64(s.buf[off+8:]) == endSum(uint32(commit), s.salt))
 }
 
 // lostBefore says how many of the records missing from start on were committed. Where the first was not, a
@@ -245,6 +257,9 @@ func (s *segment) committed(off uint64) bool {
 		return false
 	}
 	commit, sum := binary.LittleEndian.Uint64(s.buf[off:]), binary.LittleEndian.Uint64(s.buf[off+8:])
+	if commit == endWord(s.readIndex) || sum == endSum(s.readIndex, s.salt) {
+		return false // the end of the segment, perhaps damaged
+	}
 	n := commit >> 32
 	if commit != 0 && sum == 0 {
 		return uint32(commit) == s.readIndex && n > 0 && n <= MaxRecord

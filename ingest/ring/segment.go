@@ -1,6 +1,9 @@
 package ring
 
-import "sync/atomic"
+import (
+	"encoding/binary"
+	"sync/atomic"
+)
 
 // lane is one chain of segments.
 type lane struct {
@@ -35,6 +38,8 @@ type segment struct {
 	readIndex uint32
 	recovered bool   // left by an earlier process: no producer writes, so a gap will never be filled
 	remaining uint32 // recovered only: records, readable or lost, that have not been read
+	watermark uint64 // recovered only: bytes from here on may be an earlier segment's
+	version   uint32 // recovered only: of the format; 0 where the header does not say
 }
 
 const (
@@ -61,6 +66,7 @@ func (r *Ring) segment(l *lane, x extent) *segment {
 func (s *segment) close(off uint64, records uint32) {
 	s.records.Store(records)
 	if off < uint64(len(s.buf)) {
+		binary.LittleEndian.PutUint64(s.buf[off+8:], endSum(records, s.salt))
 		atomic.StoreUint64(word(s.buf, off), endWord(records))
 	}
 }

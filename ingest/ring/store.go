@@ -30,25 +30,43 @@ type store interface {
 	close() error
 }
 
+// keepUnused is how long what a segment lived in lies unused before it goes back to the system: the next slow spell of ClickHouse
+// finds it, and new memory and new files cost a redirect far more than used ones, above all on a virtual machine.
+const keepUnused = 5 * time.Minute
+
+// A surplus is what of a store's free list nobody needs.
+type surplus struct {
+	least int       // fewest that were free since turn
+	turn  time.Time // when least begins to count
+}
+
+// left notes how many are free after one was taken.
+func (s *surplus) left(free int) { s.least = min(s.least, free) }
+
+// due returns, every keepUnused, how many of the free ones nobody needed in that time; they are to go.
+func (s *surplus) due(now time.Time, free int) (n int) {
+	if now.Sub(s.turn) < keepUnused {
+		return 0
+	}
+	n = min(s.least, free)
+	s.least, s.turn = free-n, now
+	return n
+}
+
 // memory keeps segments outside the heap, in huge pages. A late producer holds a closed segment, which it cannot reserve in,
 // so nobody writes to bytes that were given back.
 type memory struct {
-	config Config
-	free   [][]byte  // buffers of released segments, zeroed
-	made   int       // buffers that exist
-	unused int       // fewest free buffers since turn
-	turn   time.Time // when unused begins to count
+	config  Config
+	free    [][]byte // buffers of released segments, zeroed
+	made    int      // buffers that exist
+	surplus surplus
 }
-
-// keepUnused is how long a buffer lies unused before its memory goes back to the system: the next slow spell of ClickHouse
-// finds it, and new memory costs a redirect far more than used memory, above all on a virtual machine.
-const keepUnused = 5 * time.Minute
 
 func (m *memory) take(int, uint32) (extent, bool) {
 	if n := len(m.free); n > 0 {
 		b := m.free[n-1]
 		m.free = m.free[:n-1]
-		m.unused = min(m.unused, n-1)
+		m.surplus.left(n - 1)
 		return extent{buf: b}, true
 	}
 	if (m.made+1)*m.config.SegmentBytes > m.config.BudgetBytes {
@@ -63,17 +81,12 @@ func (m *memory) give(x extent) {
 	m.free = append(m.free, x.buf)
 }
 
-// shrink gives back the memory of buffers that nobody needed for keepUnused.
 func (m *memory) shrink(now time.Time) {
-	if now.Sub(m.turn) < keepUnused {
-		return
-	}
-	for range m.unused {
+	for range m.surplus.due(now, len(m.free)) {
 		huge.Free(m.free[0])
 		m.free = m.free[1:]
 		m.made--
 	}
-	m.unused, m.turn = len(m.free), now
 }
 
 func (m *memory) refusals(int) *atomic.Uint64 { return new(atomic.Uint64) }

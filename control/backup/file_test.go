@@ -1,0 +1,100 @@
+package backup
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"carom/redirect"
+)
+
+// archive is a zip of files: name, content, name, content …
+func archive(t testing.TB, files ...string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	for i := 0; i < len(files); i += 2 {
+		entry, err := w.Create(files[i])
+		if err == nil {
+			_, err = entry.Write([]byte(files[i+1]))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// check reads and verifies a file of these bytes, with some cluster's secret.
+func check(t testing.TB, content []byte) error {
+	t.Helper()
+	sealer, err := redirect.NewSealer([]byte(strings.Repeat("a secret for tests", 2)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f File
+	if err := f.read(bytes.NewReader(content), int64(len(content))); err != nil {
+		return err
+	}
+	return f.Verify(sealer)
+}
+
+const (
+	brandsLine  = `{"brand_id":1,"brand":"acme","version":3}` + "\n"
+	brandsTable = `{"name":"brands","rows":1,"bytes":42,"sha256":"76c02feee36a7f4d4b7b0ba5bcd2bbbd1ee7b1f9d8cd9a1f9d31f9c6a1d5cb7e","columns":["brand_id","brand","version"]}`
+)
+
+func TestWhatIsNoBackup(t *testing.T) {
+	manifest := func(text string) []byte { return archive(t, "brands.jsonl", brandsLine, manifestName, text) }
+	for _, test := range []struct {
+		why     string
+		content []byte
+		want    error
+	}{
+		{"nothing in it", manifest(`{"format":1}`), nil},
+		{"a later format", manifest(`{"format":2}`), ErrNewer},
+		{"a table of a later program", manifest(`{"format":1,"tables":[{"name":"payouts"}]}`), ErrNewer},
+		{"no manifest", archive(t, "brands.jsonl", brandsLine), ErrDamaged},
+		{"a manifest that is none", manifest(`[1`), ErrDamaged},
+		{"no format", manifest(`{}`), ErrDamaged},
+		{"a table that is missing", manifest(`{"format":1,"tables":[{"name":"links"}]}`), ErrDamaged},
+		{"other rows than were written", manifest(`{"format":1,"tables":[` + brandsTable + `]}`), ErrDamaged},
+		{"not a zip", []byte("brands.jsonl"), ErrDamaged},
+	} {
+		if err := check(t, test.content); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", test.why, err, test.want)
+		}
+	}
+}
+
+// Whatever stands in a file, it is a backup or refused as none.
+func FuzzFile(f *testing.F) {
+	f.Add(archive(f, "brands.jsonl", brandsLine, manifestName, `{"format":1,"tables":[`+brandsTable+`]}`))
+	f.Add(archive(f, manifestName, `{"format":1,"tables":[{"name":"keys","rows":1}]}`, "keys.jsonl", `{"sealed":"AAAA"}`))
+	f.Add(archive(f, manifestName, `{"format":7}`))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		err := check(t, content)
+		if err != nil && !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrNewer) && !errors.Is(err, ErrSecret) {
+			t.Errorf("refused as %v", err)
+		}
+	})
+}
+
+// Bytes that are not text would come back as others: they are refused before a file is written.
+func TestTextMustBeUTF8(t *testing.T) {
+	type row struct {
+		Name string `ch:"name"`
+	}
+	if err := checkText(reflect.ValueOf(row{"größe"})); err != nil {
+		t.Error(err)
+	}
+	if err := checkText(reflect.ValueOf(row{"gr\xf6\xdfe"})); err == nil || !strings.Contains(err.Error(), "column name") {
+		t.Errorf("bytes that are not UTF-8: %v", err)
+	}
+}
