@@ -62,12 +62,9 @@ func (s shelf[R, K]) registerBulk(api huma.API) {
 }
 
 func (s shelf[R, K]) bulk(ctx context.Context, in *createRequest) (*struct{ Body any }, error) {
-	var list []json.RawMessage
-	if err := json.Unmarshal(in.RawBody, &list); err != nil {
-		return nil, s.control.problem(fmt.Errorf("%w: it must be a list of objects: %w", ErrJSON, err))
-	}
-	if len(list) > ChunkRows {
-		return nil, s.control.problem(fmt.Errorf("%w: it has %d objects, at most %d are allowed", ErrJSON, len(list), ChunkRows))
+	list, err := parseList(in.RawBody, ChunkRows)
+	if err != nil {
+		return nil, s.control.problem(err)
 	}
 	answer, err := s.desk(ctx).writeAll(ctx, list)
 	if err != nil {

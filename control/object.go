@@ -50,6 +50,30 @@ func parseFields(body []byte) (fields, error) {
 	return f, nil
 }
 
+// parseList reads a body that is a list of at most most objects, not yet read themselves. The error is ErrJSON. It stops at the first
+// object too many: 64 MB of the smallest ones would take gigabytes.
+func parseList(body []byte, most int) ([]json.RawMessage, error) {
+	if !json.Valid(body) {
+		return nil, fmt.Errorf("%w: it must be a JSON list of objects", ErrJSON)
+	}
+	in := json.NewDecoder(bytes.NewReader(body))
+	if begin, err := in.Token(); err != nil || begin != json.Delim('[') {
+		return nil, fmt.Errorf("%w: it must be a JSON list of objects", ErrJSON)
+	}
+	var list []json.RawMessage
+	for in.More() {
+		if len(list) == most {
+			return nil, fmt.Errorf("%w: it has more than %d objects", ErrJSON, most)
+		}
+		var text json.RawMessage
+		if err := in.Decode(&text); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrJSON, err)
+		}
+		list = append(list, text)
+	}
+	return list, nil
+}
+
 // record is what an import file with a column for each field would hold of the object. told are fields that only answers
 // hold: to drop one could hide that it was meant to change something.
 func (l layout) record(line int, f fields, told []string) (record, *cellError) {

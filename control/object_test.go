@@ -8,6 +8,18 @@ import (
 	"unicode/utf8"
 )
 
+func TestParseList(t *testing.T) {
+	for body, want := range map[string]int{
+		`[]`: 0, ` [ {} , 1 ] `: 2, `[[1,2,3],{"a":[4]}]`: 2, `[1,2,3]`: 3,
+		`[1,2,3,4]`: -1, `[1,2,3,`: -1, `[1,]`: -1, `[1] 2`: -1, `{}`: -1, `null`: -1, ``: -1,
+	} {
+		list, err := parseList([]byte(body), 3)
+		if want < 0 && !errors.Is(err, ErrJSON) || want >= 0 && (err != nil || len(list) != want) {
+			t.Errorf("%s: %q, %v, want %d objects", body, list, err, want)
+		}
+	}
+}
+
 // FuzzObject: whatever a body holds, it is refused, or is a record whose cells are what its values say.
 func FuzzObject(f *testing.F) {
 	for _, seed := range []string{

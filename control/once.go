@@ -81,7 +81,7 @@ func (c *Control) answerOnce(api huma.API) func(huma.Context, func(huma.Context)
 	return func(ctx huma.Context, next func(huma.Context)) {
 		at := answerPlace{ScopeOf(ctx.Context()).Token, ctx.Header(idempotencyKey)}
 		switch {
-		case at.key == "" || ctx.Method() == http.MethodGet:
+		case at.key == "" || ctx.Operation().Method == http.MethodGet: // also asked with HEAD
 			next(ctx)
 			return
 		case !printable(at.key) || len(at.key) > maxIdempotencyKey:

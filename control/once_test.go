@@ -56,6 +56,7 @@ func TestSameKeySameAnswer(t *testing.T) {
 		{"another token has keys of its own", "k1", second, "POST", "/campaigns", campaign, 409, false},
 		{"a refusal is an answer", "k1", second, "POST", "/campaigns", campaign, 409, true},
 		{"what only reads has no need of a key", "k1", first, "GET", "/campaigns/c1", "", 200, false},
+		{"nor has what only asks for the headers of a stream", "k1", first, "HEAD", "/links/export", "", 200, false},
 		{"no body, no content", "k2", first, "DELETE", "/campaigns/c1?brand=acme", "", 204, false},
 		{"a tombstone is not looked for again", "k2", first, "DELETE", "/campaigns/c1?brand=acme", "", 204, true},
 		{"but by a new key", "k3", first, "DELETE", "/campaigns/c1?brand=acme", "", 404, false},
