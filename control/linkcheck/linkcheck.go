@@ -147,7 +147,7 @@ func (c *Checker) request(ctx context.Context, method, destination string) Findi
 	if err != nil {
 		return failed(destination, err)
 	}
-	response.Body.Close() // unread: nothing in it tells more
+	response.Body.Close() // there is none: see pace
 	return answered(destination, response)
 }
 

@@ -78,6 +78,15 @@ func TestVerdicts(t *testing.T) {
 			}
 		case "/loop":
 			http.Redirect(w, r, "/loop", http.StatusFound)
+		case "/held-redirect":
+			if r.Method == http.MethodHead {
+				w.WriteHeader(http.StatusNotFound)
+				return
+			}
+			w.Header().Set("Location", "/end")
+			w.WriteHeader(http.StatusFound)
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done() // until the checker hangs up
 		case "/app":
 			w.Header().Set("Location", "myapp://open")
 			w.WriteHeader(http.StatusFound)
@@ -126,6 +135,7 @@ func TestVerdicts(t *testing.T) {
 		{"HEAD is not answered at all", shop.URL + "/no-head", linkcheck.Answers, 200, ""},
 		{"a redirect", shop.URL + "/moved", linkcheck.Answers, 200, ""},
 		{"a redirect that wants its cookie back", shop.URL + "/cookie", linkcheck.Answers, 200, ""},
+		{"a redirect whose body never comes", shop.URL + "/held-redirect", linkcheck.Answers, 200, ""},
 		{"an answer without an end", shop.URL + "/endless", linkcheck.Answers, 200, ""},
 		{"nothing there", shop.URL + "/none", linkcheck.Dead, 404, "not found"},
 		{"a redirect to what is gone", shop.URL + "/moved-away", linkcheck.Dead, 410, "gone at " + shop.URL + "/gone"},

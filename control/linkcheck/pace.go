@@ -19,7 +19,8 @@ func newPace(delay time.Duration, next *http.Transport) *pace {
 	return &pace{delay: delay, next: next, free: map[string]time.Time{}}
 }
 
-// RoundTrip waits for its turn.
+// RoundTrip waits for its turn. The answer has no body: nothing in it tells more, and a client reads some of a redirect's before it goes
+// on, however slowly it comes.
 func (p *pace) RoundTrip(r *http.Request) (*http.Response, error) {
 	turn := time.NewTimer(p.wait(r.URL.Hostname()))
 	defer turn.Stop()
@@ -27,7 +28,12 @@ func (p *pace) RoundTrip(r *http.Request) (*http.Response, error) {
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	case <-turn.C:
-		return p.next.RoundTrip(r)
+		response, err := p.next.RoundTrip(r)
+		if err == nil {
+			response.Body.Close()
+			response.Body = http.NoBody
+		}
+		return response, err
 	}
 }
 
