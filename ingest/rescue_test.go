@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"carom/deploy/engine"
 	"carom/geo"
 	"carom/ingest/chtest"
@@ -131,6 +133,9 @@ func TestRescueForgotten(t *testing.T) {
 	r, err := rescueSpool(t.Context(), t, dsn, dir, false)
 	if err != nil || r.Missing < 50+2 || r.Held+r.Missing < 50+2 {
 		t.Errorf("%+v, %v", r, err)
+	}
+	if _, err := tryIngest(t, dsn, prometheus.NewRegistry(), spoolIn(dir)); !errors.Is(err, ErrSpool) || !strings.Contains(err.Error(), "move the directory away") {
+		t.Errorf("its node starts with it again: %v", err)
 	}
 	keepRollups(t, db)
 	checkOnce(t, db, all)

@@ -49,11 +49,14 @@ type identity struct {
 var ErrSpool = errors.New("spool cannot be used")
 
 // openSpool takes a spool directory for this node, making it when missing. It fails with ErrSpool when the spool is in
-// use, was copied, or belongs to another node.
+// use, was copied, was rescued, or belongs to another node.
 func openSpool(dir string, node uint16) (*spool, error) {
 	s, err := lockSpool(dir)
 	if err != nil {
 		return nil, err
+	}
+	if err := s.unrescued(); err != nil {
+		return nil, errors.Join(err, s.lock.Close())
 	}
 	if err := s.identify(node); err != nil {
 		return nil, errors.Join(err, s.lock.Close())
@@ -62,6 +65,19 @@ func openSpool(dir string, node uint16) (*spool, error) {
 		return nil, errors.Join(err, s.lock.Close())
 	}
 	return s, nil
+}
+
+// unrescued fails with ErrSpool where what the spool holds is delivered under another identity, see Rescue.
+func (s *spool) unrescued() error {
+	_, err := os.Stat(filepath.Join(s.dir, RescueDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for a rescue in the spool: %w", err)
+	}
+	return fmt.Errorf("%w: what %s held was looked up and is delivered by carom spool replay --by-id; let that finish, then move the "+
+		"directory away", ErrSpool, s.dir)
 }
 
 // lockSpool keeps other processes away from the directory.
