@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"text/tabwriter"
 	"time"
 
@@ -30,20 +31,24 @@ func (c *backupCommand) Run(ctx context.Context, terminal *console) error {
 	}
 	status := newStatusLine(terminal.Err)
 	defer status.clear()
-	err = writeWhole(c.File, 0o600, func(w io.Writer) error {
+	unchecked := c.File + ".unchecked"
+	err = writeWhole(unchecked, 0o600, func(w io.Writer) error {
 		return client.Backup(ctx, &watchedWriter{Writer: w, status: status})
 	})
 	if err != nil {
 		return fmt.Errorf("back up to %s: %w", c.File, err)
 	}
 	status.write("checking")
-	file, err := backup.Open(c.File)
+	file, err := backup.Open(unchecked)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
 	if err := file.Verify(nil); err != nil {
-		return fmt.Errorf("check %s: %w", c.File, err)
+		return fmt.Errorf("check %s: %w", unchecked, err)
+	}
+	if err := os.Rename(unchecked, c.File); err != nil {
+		return err
 	}
 	status.clear()
 	if err := describe(terminal.Out, file); err != nil {

@@ -137,7 +137,9 @@ func writeWhole(path string, mode fs.FileMode, write func(io.Writer) error) erro
 	if err != nil {
 		return err
 	}
-	err = write(file)
+	if err = write(file); err == nil {
+		err = file.Sync() // the name must not outlive a power loss without its bytes
+	}
 	if closing := file.Close(); err == nil {
 		err = closing
 	}
