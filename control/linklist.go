@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"time"
 
 	"carom/redirect"
 )
@@ -85,27 +87,49 @@ func (c *Control) EachLink(ctx context.Context, scope Scope, filter LinkFilter, 
 	})
 }
 
+// windowLinks is how many link numbers are read at a time: some 5 MB of rows, and six hundred questions for ten million links.
+const (
+	windowLinks = 1 << 14
+	// windowTimeout bounds one question.
+	windowTimeout = time.Minute
+)
+
+// eachLinkRow reads a window and then hands it on: a client that is slow to take its rows holds no connection to ClickHouse, which
+// are few.
 func (c *Control) eachLinkRow(ctx context.Context, scope Scope, filter LinkFilter, do func(*linkView, *linkRow) error) error {
 	where, args, err := c.catalog.Load().linksWhere(scope, filter)
 	if err != nil {
 		return err
 	}
-	rows, err := c.store.conn.Query(ctx, "SELECT "+columnList[linkRow]()+" FROM links FINAL WHERE "+where+" ORDER BY link_id", args...)
+	last, err := c.store.max(ctx, "links", "link_id")
 	if err != nil {
 		return fmt.Errorf("read links: %w", err)
 	}
-	defer rows.Close()
-	view := c.newLinkView()
-	for rows.Next() {
-		var row linkRow
-		if err := rows.ScanStruct(&row); err != nil {
-			return fmt.Errorf("read links: %w", err)
-		}
-		if err := do(view, &row); err != nil {
+	where += " AND link_id BETWEEN ? AND ? ORDER BY link_id"
+	for first := uint64(0); first <= last; first += windowLinks {
+		rows, err := c.linkWindow(ctx, where, append(slices.Clip(args), first, first+windowLinks-1))
+		if err != nil {
 			return err
 		}
+		view := c.newLinkView()
+		for i := range rows {
+			if err := do(view, &rows[i]); err != nil {
+				return err
+			}
+		}
 	}
-	return rows.Err()
+	return nil
+}
+
+// linkWindow ends what it has begun to read although its caller has left: the embedded engine aborts where a connection is closed
+// that it sends a long answer to.
+func (c *Control) linkWindow(ctx context.Context, where string, args []any) ([]linkRow, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), windowTimeout)
+	defer cancel()
+	return selectRows[linkRow](ctx, c.store, "links", where, args...)
 }
 
 // Link returns the link with this key. brand may be empty where the key is that of one brand only.

@@ -3,7 +3,11 @@ package control_test
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,4 +54,26 @@ func TestHundredThousandLinks(t *testing.T) {
 	if highest := one[uint32](w, "SELECT max(link_id) FROM links"); highest != manyLinks {
 		t.Errorf("highest link number %d, want %d", highest, manyLinks)
 	}
+	slowReaders(w)
+}
+
+// slowReaders ask for all links and take nothing; others are answered nevertheless.
+func slowReaders(w *world) {
+	w.t.Helper()
+	server := w.serve()
+	analyst := w.caller(server, control.Analyst)
+	address := strings.TrimPrefix(server, "http://")
+	for range 30 { // more than there are connections to ClickHouse
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.(*net.TCPConn).SetReadBuffer(4096)
+		fmt.Fprintf(conn, "GET /api/v1/links/export HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n\r\n", address, analyst.token)
+		if _, err := io.ReadFull(conn, make([]byte, 1000)); err != nil {
+			w.t.Fatalf("export: %v", err)
+		}
+	}
+	analyst.must(http.StatusOK, "GET", "/links?limit=1", "")
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"io"
 	"net/http"
 	"time"
 
@@ -8,17 +9,43 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
+// streamPause is how long a client may leave a stream untouched before it is cut off: what is held for it is not held for ever.
+const streamPause = time.Minute
+
 // stream is an answer that write makes piece by piece, however long that takes. Where write fails the connection is cut: the
 // client must not take a part for the whole. what names it in the log.
 func (c *Control) stream(what string, write func(huma.Context) error) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		_, w := humago.Unwrap(ctx)
-		if err := http.NewResponseController(w).SetWriteDeadline(time.Time{}); err != nil {
-			c.cfg.Log.Debug(what+" keeps the server's write deadline", "err", err)
-		}
-		if err := write(ctx); err != nil {
+		body := &streamWriter{Writer: ctx.BodyWriter(), control: http.NewResponseController(w)}
+		if err := write(streamed{ctx, body}); err != nil {
 			c.cfg.Log.Error(what, "err", err)
 			panic(http.ErrAbortHandler)
 		}
 	}}
+}
+
+// streamed is the context of an answer whose body is written to w.
+type streamed struct {
+	wrapped
+	w *streamWriter
+}
+
+func (s streamed) BodyWriter() io.Writer { return s.w }
+
+// A streamWriter moves the server's write deadline on as the client takes what is written.
+type streamWriter struct {
+	io.Writer
+	control *http.ResponseController
+	moved   time.Time
+}
+
+func (s *streamWriter) Write(b []byte) (int, error) {
+	if now := time.Now(); now.Sub(s.moved) > streamPause/2 {
+		s.moved = now
+		if err := s.control.SetWriteDeadline(now.Add(streamPause)); err != nil {
+			return 0, err
+		}
+	}
+	return s.Writer.Write(b)
 }
