@@ -26,7 +26,8 @@ type bench struct {
 	dir       string // everything that is written, removed at the end
 	program   string // carom
 	countryDB string // that comes with the engine
-	engine    *engine.Engine
+	config    engine.Config
+	engine    *engine.Engine // nil while ClickHouse is gone
 	conn      driver.Conn
 	world     *world
 	streams   []*stream
@@ -81,24 +82,27 @@ func (b *bench) startEngine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	config, err := engine.Default(assets, filepath.Join(b.dir, "clickhouse"))
-	if err != nil {
+	b.countryDB = assets.CountryDB
+	if b.config, err = engine.Default(assets, filepath.Join(b.dir, "clickhouse")); err != nil {
 		return err
 	}
-	config.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
-	if b.engine, err = engine.Start(ctx, config); err != nil {
+	b.config.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	if b.engine, err = engine.Start(ctx, b.config); err != nil {
 		return err
 	}
-	dsn := b.engine.DSN(engine.Admin)
-	if _, err := schema.Apply(ctx, schema.Files, dsn, nil); err != nil {
+	if _, err := schema.Apply(ctx, schema.Files, b.engine.DSN(engine.Admin), nil); err != nil {
 		return err
 	}
-	o, err := clickhouse.ParseDSN(dsn)
+	return b.connect()
+}
+
+// connect opens the connections to the engine that runs.
+func (b *bench) connect() error {
+	o, err := clickhouse.ParseDSN(b.engine.DSN(engine.Admin))
 	if err != nil {
 		return err
 	}
 	b.conn, err = clickhouse.Open(o)
-	b.countryDB = assets.CountryDB
 	b.ceiling = &ceiling{conn: b.conn, pid: b.engine.Pid(), rows: b.options.BatchRows}
 	return err
 }
@@ -108,7 +112,7 @@ func (b *bench) makeStreams() error {
 		name  string
 		links int
 	}{{streamHot, b.options.Hot}, {streamRandom, b.options.Links}} {
-		if !b.options.wants(part.name) {
+		if outage := b.options.wants(partOutage) && part.name == streamRandom; !outage && !b.options.wants(part.name) {
 			continue
 		}
 		s, err := newStream(part.name, filepath.Join(b.dir, part.name), b.world, part.links, b.options.Direct)
@@ -197,9 +201,12 @@ func probe(ctx context.Context, addr string, w *world) (location string, err err
 	return response.Header.Get("Location"), err
 }
 
+// clickBytes is more than a click takes in a buffer.
+const clickBytes = 768
+
 // bufferBytes holds all clicks that can pile up in a phase, at a rate that no server here reaches.
 func (b *bench) bufferBytes() int {
-	const clickBytes, mostPerSecond = 768, 250_000
+	const mostPerSecond = 250_000
 	const extra = 2 // turns: fillFlights goes on to the end of a load, touchBuffers adds one
 	return clickBytes * ((b.options.turns()+extra)*mostPerSecond + openTurns*b.options.Rate + 2*b.options.BatchRows)
 }

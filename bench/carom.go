@@ -36,7 +36,7 @@ type caromConfig struct {
 	dsn         string
 	countryDB   string
 	batchRows   int
-	bufferBytes int
+	bufferBytes int    // of clicks that may wait, in memory or in the spool
 	number      int    // of the node
 	spool       string // directory; "" = memory
 	direct      bool   // no proxy in front
@@ -65,9 +65,11 @@ func startCarom(ctx context.Context, cpu int, program string, w *world, c caromC
 	}
 	cmd := exec.Command(program, "serve", "--listen", public, "--admin", admin, "--node", strconv.Itoa(c.number),
 		"--cluster-secret", w.secretFile, "--geo-country", c.countryDB, "--pprof",
-		"--batch-rows", strconv.Itoa(c.batchRows), "--buffer-bytes", strconv.Itoa(c.bufferBytes))
+		"--batch-rows", strconv.Itoa(c.batchRows))
 	if c.spool != "" {
-		cmd.Args = append(cmd.Args, "--spool", c.spool)
+		cmd.Args = append(cmd.Args, "--spool", c.spool, "--spool-budget", strconv.Itoa(c.bufferBytes))
+	} else {
+		cmd.Args = append(cmd.Args, "--buffer-bytes", strconv.Itoa(c.bufferBytes))
 	}
 	if !c.direct {
 		cmd.Args = append(cmd.Args, "--trusted-proxies", "127.0.0.1")

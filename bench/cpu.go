@@ -151,31 +151,34 @@ func parseIdle(stat string, cpu int) (float64, error) {
 	return 0, fmt.Errorf("no %s in /proc/stat", name)
 }
 
-// memoryOf is what a process has in RAM, and the most it ever had, in bytes.
-func memoryOf(pid int) (now, peak uint64, err error) {
+// resident is what a process has in RAM, in bytes.
+type resident struct {
+	now, peak uint64 // files that it has mapped included
+	anon      uint64 // without them
+}
+
+func memoryOf(pid int) (resident, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return 0, 0, err
+		return resident{}, err
 	}
 	return parseMemory(string(status))
 }
 
-// parseMemory reads VmRSS and VmHWM of /proc/PID/status, which are in KiB.
-func parseMemory(status string) (now, peak uint64, err error) {
+// parseMemory reads VmRSS, VmHWM and RssAnon of /proc/PID/status, which are in KiB.
+func parseMemory(status string) (r resident, err error) {
+	fields := map[string]*uint64{"VmRSS": &r.now, "VmHWM": &r.peak, "RssAnon": &r.anon}
 	for line := range strings.Lines(status) {
 		name, value, _ := strings.Cut(line, ":")
-		if name != "VmRSS" && name != "VmHWM" {
+		field := fields[name]
+		if field == nil {
 			continue
 		}
 		n, err := strconv.ParseUint(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
 		if err != nil {
-			return 0, 0, fmt.Errorf("read memory: %w", err)
+			return resident{}, fmt.Errorf("read memory: %w", err)
 		}
-		if name == "VmRSS" {
-			now = n << 10
-		} else {
-			peak = n << 10
-		}
+		*field = n << 10
 	}
-	return now, peak, nil
+	return r, nil
 }

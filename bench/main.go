@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,22 +20,24 @@ import (
 
 // options are the flags.
 type options struct {
-	Rounds    int      `default:"3" help:"How often everything is measured; figures are medians (${default})."`
-	Seconds   float64  `default:"4" help:"How long each server is measured in a round, at most 20; wrk rounds up to whole seconds (${default})."`
-	Links     int      `default:"100000" help:"Links in the table (${default})."`
-	Hot       int      `default:"1000" help:"Links of the hot stream (${default})."`
-	Rate      int      `default:"20000" help:"Requests a second of the open loop (${default})."`
-	Conns     int      `default:"64" help:"Connections (${default})."`
-	BatchRows int      `default:"100000" help:"Rows of an insert, Carom's and the ceiling's (${default})."`
-	Only      []string `enum:"hot,random,latency,ceiling" default:"hot,random,latency,ceiling" help:"Parts to run: ${enum}."`
-	Direct    bool     `help:"Clients connect directly: no X-Forwarded-For, one address for all."`
-	JSON      string   `name:"json" placeholder:"FILE" help:"Write every sample and the summary as JSON."`
-	Profile   string   `placeholder:"DIR" help:"Write CPU profiles of Carom into DIR."`
+	Rounds    int           `default:"3" help:"How often everything is measured; figures are medians (${default})."`
+	Seconds   float64       `default:"4" help:"How long each server is measured in a round, at most 20; wrk rounds up to whole seconds (${default})."`
+	Links     int           `default:"100000" help:"Links in the table (${default})."`
+	Hot       int           `default:"1000" help:"Links of the hot stream (${default})."`
+	Rate      int           `default:"20000" help:"Requests a second of the open loop (${default})."`
+	Conns     int           `default:"64" help:"Connections (${default})."`
+	BatchRows int           `default:"100000" help:"Rows of an insert, Carom's and the ceiling's (${default})."`
+	Only      []string      `enum:"hot,random,latency,ceiling,outage" default:"hot,random,latency,ceiling" help:"Parts to run: ${enum}; outage alone (${default})."`
+	Outage    time.Duration `default:"20s" help:"How long ClickHouse is gone in the part outage (${default})."`
+	Direct    bool          `help:"Clients connect directly: no X-Forwarded-For, one address for all."`
+	JSON      string        `name:"json" placeholder:"FILE" help:"Write every sample and the summary as JSON."`
+	Profile   string        `placeholder:"DIR" help:"Write CPU profiles of Carom into DIR."`
 }
 
 const (
 	maxSeconds = 20 // the buffers hold what piles up in that time
 	maxLinks   = 1_000_000
+	outageMost = 24 * time.Hour
 )
 
 // validate bounds every load.
@@ -50,6 +53,10 @@ func (o *options) validate() error {
 		return fmt.Errorf("--rate %d: 1 to 200000 are possible", o.Rate)
 	case o.Conns < 1 || o.Conns > 512:
 		return fmt.Errorf("--conns %d: 1 to 512 are possible", o.Conns)
+	case o.wants(partOutage) && len(o.Only) > 1:
+		return fmt.Errorf("--only %s: %s runs alone", strings.Join(o.Only, ","), partOutage)
+	case o.Outage < time.Second || o.Outage > outageMost:
+		return fmt.Errorf("--outage %s: 1s to %s are possible", o.Outage, outageMost)
 	case o.BatchRows < 1000 || o.BatchRows > 500_000:
 		return fmt.Errorf("--batch-rows %d: 1000 to 500000 are possible", o.BatchRows)
 	}
@@ -95,7 +102,11 @@ func run(args []string) error {
 		return err
 	}
 	defer b.close()
-	if err := b.run(ctx); err != nil {
+	measure := b.run
+	if o.wants(partOutage) {
+		measure = b.outage
+	}
+	if err := measure(ctx); err != nil {
 		return err
 	}
 	b.result.print(os.Stdout)

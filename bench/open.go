@@ -20,15 +20,27 @@ import (
 type openLoop struct {
 	conns  []conn
 	polled []unix.PollFd
-	free   []int // connections with nothing under way
-	seen   *hdrhistogram.Histogram
+	free   []int                           // connections with nothing under way
+	slices map[int]*hdrhistogram.Histogram // by number: those that have some of their answers
 	random *rand.Rand
 }
 
 type conn struct {
-	fd  int
-	due time.Time // of the request under way
-	in  []byte    // of its answer, so far
+	fd    int
+	slice int       // of the request under way
+	due   time.Time // when it was to be sent
+	in    []byte    // of its answer, so far
+}
+
+// A slicing cuts the requests of an open loop into slices of as many each. An answer counts for the slice in which its request
+// was due, however late it comes.
+type slicing struct {
+	rate     int // requests a second
+	requests int // of a slice
+	// more is asked before a slice begins and ends the load with false.
+	more func(slice int) bool
+	// done gets a slice when it has all its answers, between two requests.
+	done func(slice int, seen latencies)
 }
 
 const (
@@ -37,7 +49,7 @@ const (
 	spin        = 30 * time.Microsecond // sleeping is less exact than that
 )
 
-// latencies are quantiles over all requests of an open loop, in microseconds from when each was due.
+// latencies are quantiles over the requests of a slice of an open loop, in microseconds from when each was due.
 type latencies struct {
 	Answered uint64  `json:"requests"`
 	P50      float64 `json:"p50_us"`
@@ -49,22 +61,36 @@ type latencies struct {
 func (l latencies) p99() float64 { return l.P99 }
 
 // runOpen sends requests of a stream at a rate for d, and waits for the last answer.
-func runOpen(ctx context.Context, addr string, s *stream, conns, rate int, d time.Duration) (latencies, error) {
+func runOpen(ctx context.Context, addr string, s *stream, conns, rate int, d time.Duration) (all latencies, err error) {
+	err = runSlices(ctx, addr, s, conns, slicing{
+		rate: rate, requests: max(1, int(d.Seconds()*float64(rate))),
+		more: func(slice int) bool { return slice == 0 },
+		done: func(_ int, seen latencies) { all = seen },
+	})
+	return all, err
+}
+
+// runSlices sends requests of a stream until no more are wanted, and waits for the last answer.
+func runSlices(ctx context.Context, addr string, s *stream, conns int, by slicing) error {
 	runtime.LockOSThread() // its timer slack is set below
 	defer runtime.UnlockOSThread()
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
-		return latencies{}, fmt.Errorf("ask for exact timers: %w", err)
+		return fmt.Errorf("ask for exact timers: %w", err)
 	}
-	o := &openLoop{seen: hdrhistogram.New(1, latencyMost.Nanoseconds(), 3), random: rand.New(rand.NewPCG(2, 2))}
+	o := &openLoop{slices: map[int]*hdrhistogram.Histogram{}, random: rand.New(rand.NewPCG(2, 2))}
 	defer o.close()
 	if err := o.connect(addr, conns); err != nil {
-		return latencies{}, fmt.Errorf("connect the open loop to %s: %w", addr, err)
+		return fmt.Errorf("connect the open loop to %s: %w", addr, err)
 	}
-	if err := o.run(ctx, s, rate, int(d.Seconds()*float64(rate))); err != nil {
-		return latencies{}, fmt.Errorf("drive %s at %d requests a second: %w", addr, rate, err)
+	if err := o.run(ctx, s, by); err != nil {
+		return fmt.Errorf("drive %s at %d requests a second: %w", addr, by.rate, err)
 	}
-	at := func(percent float64) float64 { return float64(o.seen.ValueAtQuantile(percent)) / 1000 }
-	return latencies{uint64(o.seen.TotalCount()), at(50), at(99), at(99.9), at(100)}, nil
+	return nil
+}
+
+func latenciesOf(seen *hdrhistogram.Histogram) latencies {
+	at := func(percent float64) float64 { return float64(seen.ValueAtQuantile(percent)) / 1000 }
+	return latencies{uint64(seen.TotalCount()), at(50), at(99), at(99.9), at(100)}
 }
 
 func (o *openLoop) connect(addr string, conns int) error {
@@ -98,19 +124,27 @@ func (o *openLoop) close() {
 	}
 }
 
-// run sends total requests and receives as many answers.
-func (o *openLoop) run(ctx context.Context, s *stream, rate, total int) error {
+// run sends slices of requests and receives as many answers.
+func (o *openLoop) run(ctx context.Context, s *stream, by slicing) error {
 	began := time.Now()
 	due := func(i int) time.Time {
-		return began.Add(time.Duration(float64(i) / float64(rate) * float64(time.Second)))
+		return began.Add(time.Duration(float64(i) / float64(by.rate) * float64(time.Second)))
 	}
-	for sent, answered := 0, 0; answered < total; {
+	for sent, answered, total, more := 0, 0, 0, true; ; {
+		if more && sent == total {
+			if more = by.more(sent / by.requests); more {
+				total += by.requests
+			}
+		}
+		if answered == total {
+			return nil
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		now := time.Now()
 		for sent < total && len(o.free) > 0 && !due(sent).After(now) {
-			if err := o.send(due(sent), pick(o.random, s.requests)); err != nil {
+			if err := o.send(sent/by.requests, due(sent), pick(o.random, s.requests)); err != nil {
 				return err
 			}
 			sent++
@@ -119,7 +153,7 @@ func (o *openLoop) run(ctx context.Context, s *stream, rate, total int) error {
 		if sent < total && len(o.free) > 0 {
 			wait = max(0, time.Until(due(sent))-spin)
 		}
-		n, err := o.receive(wait)
+		n, err := o.receive(wait, by)
 		if err != nil {
 			return err
 		}
@@ -128,14 +162,13 @@ func (o *openLoop) run(ctx context.Context, s *stream, rate, total int) error {
 		}
 		answered += n
 	}
-	return nil
 }
 
 // send writes a request on a free connection.
-func (o *openLoop) send(due time.Time, request []byte) error {
+func (o *openLoop) send(slice int, due time.Time, request []byte) error {
 	c := &o.conns[o.free[len(o.free)-1]]
 	o.free = o.free[:len(o.free)-1]
-	c.due, c.in = due, c.in[:0]
+	c.slice, c.due, c.in = slice, due, c.in[:0]
 	n, err := unix.Write(c.fd, request)
 	if err == nil && n < len(request) {
 		err = errors.New("a request did not fit the socket's buffer")
@@ -144,7 +177,7 @@ func (o *openLoop) send(due time.Time, request []byte) error {
 }
 
 // receive waits for answers and records those that are complete.
-func (o *openLoop) receive(wait time.Duration) (answered int, err error) {
+func (o *openLoop) receive(wait time.Duration, by slicing) (answered int, err error) {
 	timeout := unix.NsecToTimespec(wait.Nanoseconds())
 	n, err := unix.Ppoll(o.polled, &timeout, nil)
 	if errors.Is(err, unix.EINTR) {
@@ -168,7 +201,7 @@ func (o *openLoop) receive(wait time.Duration) (answered int, err error) {
 			return answered, err
 		}
 		if whole {
-			if err := o.seen.RecordValue(time.Since(c.due).Nanoseconds()); err != nil {
+			if err := o.record(c, by); err != nil {
 				return answered, err
 			}
 			o.free = append(o.free, i)
@@ -176,6 +209,23 @@ func (o *openLoop) receive(wait time.Duration) (answered int, err error) {
 		}
 	}
 	return answered, nil
+}
+
+// record counts the answer that c has received.
+func (o *openLoop) record(c *conn, by slicing) error {
+	seen := o.slices[c.slice]
+	if seen == nil {
+		seen = hdrhistogram.New(1, latencyMost.Nanoseconds(), 3)
+		o.slices[c.slice] = seen
+	}
+	if err := seen.RecordValue(time.Since(c.due).Nanoseconds()); err != nil {
+		return err
+	}
+	if seen.TotalCount() == int64(by.requests) {
+		delete(o.slices, c.slice)
+		by.done(c.slice, latenciesOf(seen))
+	}
+	return nil
 }
 
 // isRedirect reports whether answer is a whole 302. nginx sends a body with it.

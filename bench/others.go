@@ -31,7 +31,10 @@ func (b *bench) watch() (w watch, err error) {
 		}
 		w.idle += idle
 	}
-	pids := []int{os.Getpid(), b.engine.Pid()}
+	pids := []int{os.Getpid()}
+	if b.engine != nil {
+		pids = append(pids, b.engine.Pid())
+	}
 	for _, p := range b.servers() {
 		pids = append(pids, p.pids()...)
 	}

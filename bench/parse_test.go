@@ -39,9 +39,9 @@ func TestParseIdle(t *testing.T) {
 }
 
 func TestParseMemory(t *testing.T) {
-	now, peak, err := parseMemory("Name:\tcarom\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n")
-	if err != nil || now != 1<<20 || peak != 2<<20 {
-		t.Errorf("memory is %d, at most %d (%v); want 1 MiB, at most 2", now, peak, err)
+	got, err := parseMemory("Name:\tcarom\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\nRssAnon:\t    512 kB\nRssFile:\t    512 kB\n")
+	if want := (resident{now: 1 << 20, peak: 2 << 20, anon: 512 << 10}); err != nil || got != want {
+		t.Errorf("memory is %+v (%v), want %+v", got, err, want)
 	}
 }
 

@@ -17,24 +17,28 @@ func (b *bench) memory(ctx context.Context) error {
 	defer node.stop()
 	s, m := b.streams[len(b.streams)-1], &b.result.Memory
 	pid := node.cmd.Process.Pid
-	if m.Loaded, _, err = memoryOf(pid); err != nil {
+	now, err := memoryOf(pid)
+	if err != nil {
 		return err
 	}
+	m.Loaded = now.now
 	atRate, err := runOpen(ctx, node.addr, s, b.options.Conns, b.options.Rate, b.options.duration())
 	if err != nil {
 		return err
 	}
-	if _, m.AtRate, err = memoryOf(pid); err != nil {
+	if now, err = memoryOf(pid); err != nil {
 		return err
 	}
+	m.AtRate = now.peak
 	flood, err := b.wrk.run(ctx, node.addr, s, b.options.duration())
 	if err != nil {
 		return err
 	}
 	b.clicks += atRate.Answered + flood.requests
-	if _, m.Flooded, err = memoryOf(pid); err != nil {
+	if now, err = memoryOf(pid); err != nil {
 		return err
 	}
+	m.Flooded = now.peak
 	_, err = node.drain(ctx) // stopped in the middle of an insert it could take the engine along
 	return err
 }

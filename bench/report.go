@@ -14,6 +14,11 @@ func (r *result) print(w io.Writer) {
 	kept.Loads, kept.Latencies, kept.Flushes = undisturbed(r.Loads), undisturbed(r.Latencies), undisturbed(r.Flushes)
 	m, o := r.Machine, r.Options
 	fmt.Fprintf(w, "\n%s, %d CPUs, Linux %s, %s; server on one CPU, load and ClickHouse on the other\n", m.CPU, m.CPUs, m.Kernel, m.Go)
+	if r.Outage != nil {
+		r.Outage.print(w, o)
+		r.printClicks(w)
+		return
+	}
 	fmt.Fprintf(w, "%d rounds of %g s, %d links, %d connections, Location of %d bytes; medians, ratios within a turn\n",
 		o.Rounds, o.Seconds, o.Links, o.Conns, r.LocationBytes)
 	taken := len(r.Loads) + len(r.Latencies) + len(r.Flushes)
@@ -26,6 +31,10 @@ func (r *result) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "\nMemory of the node: %s with its links, at most %s at %d requests/s, at most %s under the closed loop\n",
 		mega(r.Memory.Loaded), mega(r.Memory.AtRate), o.Rate, mega(r.Memory.Flooded))
+	r.printClicks(w)
+}
+
+func (r *result) printClicks(w io.Writer) {
 	fmt.Fprintf(w, "Clicks: %d requests on links answered, %d rows in ClickHouse, %d dropped (carom_clicks_dropped_total)\n",
 		r.Clicks.Answered, r.Clicks.Stored, r.Clicks.Dropped)
 }

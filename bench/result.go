@@ -21,6 +21,7 @@ type result struct {
 	Loads         []loadSample    `json:"closed_loop"`
 	Latencies     []latencySample `json:"open_loop"`
 	Flushes       []flushSample   `json:"writers"`
+	Outage        *outageResult   `json:"outage,omitempty"`
 }
 
 type machine struct {
