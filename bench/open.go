@@ -19,8 +19,9 @@ import (
 // recorded: no coordinated omission. One thread and plain sockets, so that it disturbs little and measures microseconds.
 type openLoop struct {
 	conns  []conn
-	polled []unix.PollFd
 	free   []int                           // connections with nothing under way
+	busy   []int                           // the others, few of all: the kernel looks at these only
+	polled []unix.PollFd                   // those of busy, in its order
 	slices map[int]*hdrhistogram.Histogram // by number: those that have some of their answers
 	random *rand.Rand
 }
@@ -37,6 +38,8 @@ type conn struct {
 type slicing struct {
 	rate     int // requests a second
 	requests int // of a slice
+	// spin is how long before a request is due the generator stays awake for it.
+	spin time.Duration
 	// more is asked before a slice begins and ends the load with false.
 	more func(slice int) bool
 	// done gets a slice when it has all its answers, between two requests.
@@ -46,7 +49,7 @@ type slicing struct {
 const (
 	latencyMost = 10 * time.Second // a server that takes longer has failed
 	answerBytes = 8 << 10
-	spin        = 30 * time.Microsecond // sleeping is less exact than that
+	exactSpin   = 30 * time.Microsecond // sleeping is less exact than that
 )
 
 // latencies are quantiles over the requests of a slice of an open loop, in microseconds from when each was due.
@@ -63,7 +66,7 @@ func (l latencies) p99() float64 { return l.P99 }
 // runOpen sends requests of a stream at a rate for d, and waits for the last answer.
 func runOpen(ctx context.Context, addr string, s *stream, conns, rate int, d time.Duration) (all latencies, err error) {
 	err = runSlices(ctx, addr, s, conns, slicing{
-		rate: rate, requests: max(1, int(d.Seconds()*float64(rate))),
+		rate: rate, requests: max(1, int(d.Seconds()*float64(rate))), spin: exactSpin,
 		more: func(slice int) bool { return slice == 0 },
 		done: func(_ int, seen latencies) { all = seen },
 	})
@@ -104,7 +107,6 @@ func (o *openLoop) connect(addr string, conns int) error {
 			return err
 		}
 		o.conns = append(o.conns, conn{fd: fd, in: make([]byte, 0, answerBytes)})
-		o.polled = append(o.polled, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 		o.free = append(o.free, i)
 		err = errors.Join(
 			unix.Connect(fd, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())}),
@@ -151,7 +153,7 @@ func (o *openLoop) run(ctx context.Context, s *stream, by slicing) error {
 		}
 		wait := latencyMost
 		if sent < total && len(o.free) > 0 {
-			wait = max(0, time.Until(due(sent))-spin)
+			wait = max(0, time.Until(due(sent))-by.spin)
 		}
 		n, err := o.receive(wait, by)
 		if err != nil {
@@ -166,8 +168,10 @@ func (o *openLoop) run(ctx context.Context, s *stream, by slicing) error {
 
 // send writes a request on a free connection.
 func (o *openLoop) send(slice int, due time.Time, request []byte) error {
-	c := &o.conns[o.free[len(o.free)-1]]
+	i := o.free[len(o.free)-1]
 	o.free = o.free[:len(o.free)-1]
+	c := &o.conns[i]
+	o.busy, o.polled = append(o.busy, i), append(o.polled, unix.PollFd{Fd: int32(c.fd), Events: unix.POLLIN})
 	c.slice, c.due, c.in = slice, due, c.in[:0]
 	n, err := unix.Write(c.fd, request)
 	if err == nil && n < len(request) {
@@ -186,11 +190,11 @@ func (o *openLoop) receive(wait time.Duration, by slicing) (answered int, err er
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	for i := range o.polled {
+	for i := len(o.busy) - 1; i >= 0; i-- { // from the end, which fills the place of one that is done
 		if o.polled[i].Revents == 0 {
 			continue
 		}
-		c := &o.conns[i]
+		c := &o.conns[o.busy[i]]
 		n, err := unix.Read(c.fd, c.in[len(c.in):cap(c.in)])
 		if err != nil || n <= 0 {
 			return answered, fmt.Errorf("read an answer: %w", errors.Join(err, errors.New("the connection ended")))
@@ -204,7 +208,10 @@ func (o *openLoop) receive(wait time.Duration, by slicing) (answered int, err er
 			if err := o.record(c, by); err != nil {
 				return answered, err
 			}
-			o.free = append(o.free, i)
+			o.free = append(o.free, o.busy[i])
+			last := len(o.busy) - 1
+			o.busy[i], o.polled[i] = o.busy[last], o.polled[last]
+			o.busy, o.polled = o.busy[:last], o.polled[:last]
 			answered++
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // twoRounds is a run in which Carom answers 8 of 10 requests of bare fasthttp's, and one measurement was disturbed.
@@ -87,7 +88,7 @@ func TestResultAsJSON(t *testing.T) {
 }
 
 func TestOptionsAreBounded(t *testing.T) {
-	good := options{Rounds: 5, Seconds: 4, Links: 100, Hot: 10, Rate: 1000, Conns: 64, BatchRows: 100_000}
+	good := options{Rounds: 5, Seconds: 4, Links: 100, Hot: 10, Rate: 1000, Conns: 64, BatchRows: 100_000, Outage: time.Hour, Only: []string{partOutage}}
 	if err := good.validate(); err != nil {
 		t.Errorf("refused: %v", err)
 	}
@@ -99,6 +100,8 @@ func TestOptionsAreBounded(t *testing.T) {
 		"--rate":       func(o *options) { o.Rate = 1_000_000 },
 		"--conns":      func(o *options) { o.Conns = 0 },
 		"--batch-rows": func(o *options) { o.BatchRows = 600_000 },
+		"--outage":     func(o *options) { o.Outage = time.Millisecond },
+		"--only":       func(o *options) { o.Only = []string{streamHot, partOutage} },
 	} {
 		bad := good
 		spoil(&bad)
