@@ -29,7 +29,7 @@ func TestFaultNodeKilled(t *testing.T) {
 func TestFaultClickHouseKilled(t *testing.T) {
 	t.Parallel()
 	random := faults.Random(t)
-	s := newSite(t)
+	s := newSite(t, "--spool-budget=8589934592") // on a busy machine ClickHouse is away more often than not
 	s.start()
 	s.people()
 	s.bounded("with ClickHouse")
