@@ -107,8 +107,8 @@ func (k *brandImport) find(rec record) (brandRow, string, bool, error) {
 	if !k.scope.Role.Includes(Admin) {
 		return brandRow{}, id, false, refuse("brand", "is new: adding one needs the role %s", Admin).because(ErrForbidden)
 	}
-	if k.cat.hadBrand(id) {
-		return brandRow{}, id, false, refuse("brand", "%s for good: its reports and keys are those of a brand that was deleted", ErrTaken).because(ErrTaken)
+	if err := k.cat.brands.refuseFormer("brand", id); err != nil {
+		return brandRow{}, id, false, err
 	}
 	return brandRow{Brand: id, DestinationHosts: []string{}, AppSchemes: []string{}}, id, false, nil
 }
@@ -136,14 +136,4 @@ func (k *brandImport) write(c *Control, rows []brandRow, fresh int) (write, erro
 		next.brands = next.brands.with(rows)
 	}
 	return w, nil
-}
-
-// hadBrand reports whether a deleted brand had this key. A new one would be shown what is the old one's: reports know brands by key.
-func (c *catalog) hadBrand(key string) bool {
-	for _, b := range c.brands.byID {
-		if b.Deleted && b.Brand == key {
-			return true
-		}
-	}
-	return false
 }

@@ -123,18 +123,6 @@ func (k *domainImport) write(c *Control, rows []domainRow, fresh int) (write, er
 	}, nil
 }
 
-// formerDomains are the numbers of deleted domains by their hosts, which may be in use again: what was printed with them is still out
-// there.
-func (c *catalog) formerDomains() map[string][]uint32 {
-	former := map[string][]uint32{}
-	for id, d := range c.domains.byID {
-		if d.Deleted {
-			former[d.Host] = append(former[d.Host], id)
-		}
-	}
-	return former
-}
-
 // presentDomain is the number of the domain that has the host of the one given now.
 func (c *catalog) presentDomain(id uint32) uint32 {
 	if d := c.domains.byID[id]; d != nil && c.domains.byKey[d.Host] != nil {

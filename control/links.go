@@ -172,7 +172,6 @@ func (k *linkImport) prepare(ctx context.Context, c *Control, recs []record) err
 	if err != nil {
 		return err
 	}
-	former := k.cat.formerDomains()
 	var wishes []slugWish
 	for _, rec := range recs {
 		domain, brand, err := k.cat.domain(k.scope, rec)
@@ -182,7 +181,7 @@ func (k *linkImport) prepare(ctx context.Context, c *Control, recs []record) err
 		if err := named.Append(brand.BrandID, rec.cell("link"), domain.DomainID, rec.cell("slug")); err != nil {
 			return err
 		}
-		for _, id := range former[domain.Host] {
+		for _, id := range k.cat.domains.former[domain.Host] { // what was printed with the host is still out there
 			if err := named.Append(uint32(0), "", id, rec.cell("slug")); err != nil {
 				return err
 			}
