@@ -59,7 +59,7 @@ func (c *importCommand) Run(ctx context.Context, terminal *console) error {
 	})
 	bar.clear()
 	if err != nil && result.Lines() == 0 {
-		return err
+		return errors.Join(err, rejects.close())
 	}
 	fmt.Fprintf(terminal.Out, "%s: %d created, %d updated, %d unchanged, %d rejected\n",
 		c.Kind, result.Created, result.Updated, result.Unchanged, result.Rejects())
