@@ -12,7 +12,6 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
-	"golang.org/x/term"
 
 	"carom/deploy/engine"
 )
@@ -109,7 +108,7 @@ func finish(err error, w io.Writer) int {
 
 // newLogger writes text for people on a terminal and JSON for machines elsewhere.
 func newLogger(w *os.File) *slog.Logger {
-	if term.IsTerminal(int(w.Fd())) {
+	if isTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, nil))
 	}
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: spellDuration}))
