@@ -6,4 +6,5 @@ FROM scratch
 COPY carom /carom
 USER 65532:65532
 EXPOSE 8080 9090
+HEALTHCHECK CMD ["/carom", "healthcheck"]
 ENTRYPOINT ["/carom"]

@@ -72,18 +72,13 @@ func (c *catalog) auditWhere(scope Scope, filter AuditFilter, cursor string) (wh
 		args = append(args, values...)
 	}
 	if !scope.All {
-		brands, tokens := []uint32{}, []string{}
-		for id, brand := range c.brands.byID {
-			if scope.Sees(brand.Brand) {
-				brands = append(brands, id)
-			}
-		}
+		tokens := []string{}
 		for id, row := range c.tokens {
 			if scope.covers(c.token(row).Brands) {
 				tokens = append(tokens, id)
 			}
 		}
-		and("(brand_id IN ? OR brand_id = 0 AND token_id IN ?)", brands, tokens)
+		and("(brand_id IN ? OR brand_id = 0 AND token_id IN ?)", c.brandIDs(scope), tokens)
 	}
 	if filter.Brand != "" {
 		brand, err := c.visibleBrand(scope, filter.Brand)
@@ -132,9 +127,8 @@ func (c *catalog) auditEntry(scope Scope, row *auditRow) AuditEntry {
 }
 
 type auditRequest struct {
+	PageRequest
 	AuditFilter
-	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
-	Cursor string `query:"cursor" doc:"next of the page before"`
 }
 
 func (c *Control) registerAudit(api huma.API) {

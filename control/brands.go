@@ -107,6 +107,9 @@ func (k *brandImport) find(rec record) (brandRow, string, bool, error) {
 	if !k.scope.Role.Includes(Admin) {
 		return brandRow{}, id, false, refuse("brand", "is new: adding one needs the role %s", Admin).because(ErrForbidden)
 	}
+	if err := k.cat.brands.refuseFormer("brand", id); err != nil {
+		return brandRow{}, id, false, err
+	}
 	return brandRow{Brand: id, DestinationHosts: []string{}, AppSchemes: []string{}}, id, false, nil
 }
 

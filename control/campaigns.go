@@ -104,6 +104,9 @@ func (k *campaignImport) find(rec record) (campaignRow, string, bool, error) {
 	if stored := k.cat.campaigns.byKey[key]; stored != nil {
 		return *stored, id, true, nil
 	}
+	if err := k.cat.campaigns.refuseFormer("campaign", key); err != nil {
+		return campaignRow{}, id, false, err
+	}
 	return campaignRow{Campaign: key.campaign, BrandID: key.brand, Enabled: true}, id, false, nil
 }
 

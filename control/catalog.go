@@ -24,31 +24,46 @@ type catalog struct {
 // An index finds the rows of one table by id and by the key that people write. A deleted row is found by its id only:
 // others may still refer to it.
 type index[K comparable, R any] struct {
-	byID  map[uint32]*R
-	byKey map[K]*R
-	place func(*R) (id uint32, key K, deleted bool)
+	byID   map[uint32]*R
+	byKey  map[K]*R
+	former map[K][]uint32 // ids of deleted rows
+	place  func(*R) (id uint32, key K, deleted bool)
 }
 
 func newIndex[K comparable, R any](rows []R, place func(*R) (uint32, K, bool)) index[K, R] {
-	empty := index[K, R]{map[uint32]*R{}, map[K]*R{}, place}
+	empty := index[K, R]{map[uint32]*R{}, map[K]*R{}, map[K][]uint32{}, place}
 	return empty.with(rows)
 }
 
 // with returns a copy of x in which rows have replaced those of the same id.
 func (x index[K, R]) with(rows []R) index[K, R] {
-	x.byID, x.byKey = maps.Clone(x.byID), maps.Clone(x.byKey)
+	x.byID, x.byKey, x.former = maps.Clone(x.byID), maps.Clone(x.byKey), maps.Clone(x.former)
 	for i := range rows {
 		id, key, deleted := x.place(&rows[i])
 		x.byID[id] = &rows[i]
 		if !deleted {
 			x.byKey[key] = &rows[i]
-		} else if holder := x.byKey[key]; holder != nil {
+			continue
+		}
+		if holder := x.byKey[key]; holder != nil {
 			if held, _, _ := x.place(holder); held == id {
 				delete(x.byKey, key)
 			}
 		}
+		if !slices.Contains(x.former[key], id) {
+			x.former[key] = append(slices.Clip(x.former[key]), id)
+		}
 	}
 	return x
+}
+
+// refuseFormer refuses, under the column that is named after the kind, a key that a deleted row had: reports know objects by their
+// keys, and what one earned must never be shown as another's. The error is a *cellError.
+func (x index[K, R]) refuseFormer(kind string, key K) error {
+	if len(x.former[key]) == 0 {
+		return nil
+	}
+	return refuse(kind, "%s for good: reports show under it what a deleted %s did; choose another key", ErrTaken, kind).because(ErrTaken)
 }
 
 // page returns up to limit live rows with ids above after that keep lets through, in the order of their ids.

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 // Config is what control needs to know.
 type Config struct {
 	Conn          driver.Conn      // database carom as a user who may write reference data; the caller closes it
+	LeaseConn     driver.Conn      // to the same server, for the lease alone: requests that wait for one of Conn must not cost it; nil for Conn
 	ClusterSecret []byte           // content of the cluster secret file, at least redirect.MinClusterSecret bytes
 	PublicURL     string           // how links are written, {host} stands for the domain
 	Version       string           // of this program, for backups
@@ -83,7 +85,7 @@ func New(cfg Config) (*Control, error) {
 		return nil, err
 	}
 	held := lease.Default()
-	held.Conn, held.Address, held.Lasts = cfg.Conn, cfg.Address, cfg.Lease
+	held.Conn, held.Address, held.Lasts = cmp.Or(cfg.LeaseConn, cfg.Conn), cfg.Address, cfg.Lease
 	c := &Control{
 		cfg: cfg, sealer: sealer, lease: lease.New(held), led: make(chan struct{}),
 		logins: newLoginLimit(cfg.Now), rates: newRateLimit(cfg.Rate, cfg.Burst, cfg.Now), once: newPending(),

@@ -37,6 +37,10 @@ func (l layout) readHeader(names []string, err error) (*header, error) {
 		return nil, fmt.Errorf("%w: its header is not CSV: %w", ErrHeader, err)
 	}
 
+	if separator := strings.IndexAny(names[0], ";\t"); len(names) == 1 && separator >= 0 { // as spreadsheets in many languages save it
+		return nil, fmt.Errorf("%w: its columns are separated by %q: save it with commas", ErrHeader, names[0][separator])
+	}
+
 	h := &header{l, make(map[string]int, len(names))}
 	for i, name := range names {
 		if len(name) > maxNameQuote { // no column's, and too long to compare with all of them

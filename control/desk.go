@@ -134,7 +134,8 @@ func (d *desk[R]) write(ctx context.Context, rec record) (row R, err error) {
 	return outcomes[0].row, nil
 }
 
-// remove makes a tombstone of the object with this key. Its number is never given to another one; its key is free again.
+// remove makes a tombstone of the object with this key. Its number is never given to another one; the key of a link or domain is
+// free again, others are not (index.refuseFormer).
 func (d *desk[R]) remove(ctx context.Context, brand, key, ifMatch string) error {
 	if err := d.control.begin(ctx); err != nil {
 		return err

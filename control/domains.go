@@ -122,3 +122,11 @@ func (k *domainImport) write(c *Control, rows []domainRow, fresh int) (write, er
 		learn:   func(next *catalog) { next.domains = next.domains.with(rows) },
 	}, nil
 }
+
+// presentDomain is the number of the domain that has the host of the one given now.
+func (c *catalog) presentDomain(id uint32) uint32 {
+	if d := c.domains.byID[id]; d != nil && c.domains.byKey[d.Host] != nil {
+		return c.domains.byKey[d.Host].DomainID
+	}
+	return id
+}

@@ -106,6 +106,8 @@ func TestImportRefusesAFileByItsHeader(t *testing.T) {
 	w := newWorld(t)
 	for _, c := range []struct{ why, kind, header, want string }{
 		{"unknown column", "links", "link,domain,campaign,influencer,slugg", `unknown column "slugg" in links; did you mean "slug"?`},
+		{"semicolons", "links", "link;domain;campaign;influencer", "its columns are separated by ';': save it with commas"},
+		{"tabs", "links", "link\tdomain\tcampaign\tinfluencer", `its columns are separated by '\t'`},
 		{"a column twice", "brands", "brand,name,currency,name", `column "name" stands twice`},
 		{"a required column is missing", "brands", "brand,name", `brands needs the column "currency"`},
 		{"nothing at all", "brands", "", "it is empty"},

@@ -178,6 +178,9 @@ func (k *influencerImport) find(rec record) (creator, string, bool, error) {
 	if stored := k.cat.influencers.byKey[id]; stored != nil {
 		return creator{influencerRow: *stored}, id, true, nil
 	}
+	if err := k.cat.influencers.refuseFormer("influencer", id); err != nil {
+		return creator{}, id, false, err
+	}
 	return creator{influencerRow: influencerRow{Influencer: id, Enabled: true}}, id, false, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"carom/control"
+	"carom/ingest/chtest"
 )
 
 // A second control process on the database of w, which waits as long as lease for a sign of the first.
@@ -120,5 +121,31 @@ func eventually(t *testing.T, what string, is func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not within a minute: %s", what)
 		}
+	}
+}
+
+// However many requests wait for a connection to ClickHouse, the lease is renewed.
+func TestRequestsDoNotCostTheLease(t *testing.T) {
+	w := newWorld(t)
+	w.Stop()
+	cfg := control.DefaultConfig()
+	cfg.Conn = chtest.Open(t, w.db.DSN("carom_admin")+"?max_open_conns=2&dial_timeout=500ms")
+	cfg.LeaseConn, cfg.ClusterSecret, cfg.Lease = w.db.Conn, []byte(clusterSecret), time.Second
+	writer, err := control.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Stop()
+	ended := make(chan error)
+	for range 2 {
+		go func() { ended <- cfg.Conn.Exec(t.Context(), "SELECT sleep(3)") }()
+	}
+	before := writer.Standing().Term
+	err = errors.Join(<-ended, <-ended)
+	if s := writer.Standing(); err != nil || !s.Leads || s.Term < before+2 {
+		t.Errorf("%v; term %d before all connections were busy, then %+v", err, before, s)
 	}
 }

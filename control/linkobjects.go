@@ -18,7 +18,7 @@ func (c *Control) registerLinkObjects(api huma.API) {
 	s.registerBulk(api)
 }
 
-// LinksRequest chooses links.
+// A linksRequest chooses links.
 type linksRequest struct {
 	PageRequest
 	LinkFilter

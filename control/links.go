@@ -181,6 +181,11 @@ func (k *linkImport) prepare(ctx context.Context, c *Control, recs []record) err
 		if err := named.Append(brand.BrandID, rec.cell("link"), domain.DomainID, rec.cell("slug")); err != nil {
 			return err
 		}
+		for _, id := range k.cat.domains.former[domain.Host] { // what was printed with the host is still out there
+			if err := named.Append(uint32(0), "", id, rec.cell("slug")); err != nil {
+				return err
+			}
+		}
 		if rec.header.has("slug") {
 			wishes = append(wishes, slugWish{linkKey{brand.BrandID, rec.cell("link")}, slugPlace{domain.DomainID, rec.cell("slug")}})
 		}
@@ -194,7 +199,7 @@ func (k *linkImport) prepare(ctx context.Context, c *Control, recs []record) err
 	}
 	for _, row := range rows {
 		if row.Deleted {
-			k.spent[slugPlace{row.DomainID, row.Slug}] = row.InfluencerID
+			k.spent[slugPlace{k.cat.presentDomain(row.DomainID), row.Slug}] = row.InfluencerID
 			continue
 		}
 		k.stored[linkKey{row.BrandID, row.Link}] = row

@@ -316,6 +316,14 @@ func TestWhatADeletedLinkLeaves(t *testing.T) {
 	if rows := one[uint64](w, "SELECT count() FROM links FINAL WHERE deleted"); rows != 2 {
 		t.Errorf("%d tombstones, want 2", rows)
 	}
+	// Nor does the host forget when it is deleted and made again.
+	c.must(http.StatusNoContent, "DELETE", "/links/third", "")
+	c.must(http.StatusNoContent, "DELETE", "/domains/go.acme.example", "")
+	c.must(http.StatusCreated, "POST", "/domains", `{"host":"go.acme.example","brand":"acme"}`)
+	if got := c.do("POST", "/links", link("fourth", "tom")); got.status != http.StatusConflict {
+		t.Errorf("the slug for another creator on the same host, made again: %d %s", got.status, got.body)
+	}
+	c.must(http.StatusCreated, "POST", "/links", link("fourth", "lena"))
 }
 
 // The description holds every column of the import files with a type, and what is told besides.

@@ -88,23 +88,23 @@ func (s shelf[R, K]) answer(d *desk[R], row *R, status int) (*objectAnswer, erro
 func (s shelf[R, K]) register(api huma.API) {
 	object := s.describe(api)
 
-	create := operation("create-"+s.one, http.MethodPost, "/"+s.open(Scope{}).name(), s.adds, "Create a "+s.one)
+	create := operation("create-"+s.one, http.MethodPost, "/"+s.open(Scope{}).name(), s.adds, "Create "+indefinite(s.one))
 	create.DefaultStatus = http.StatusCreated
 	create.Errors = append(create.Errors, http.StatusConflict, http.StatusServiceUnavailable)
 	registerBody(api, create, object.whole, object.whole, s.create)
 
-	get := s.operation("show", http.MethodGet, Analyst, "Show a "+s.one)
+	get := s.operation("show", http.MethodGet, Analyst, "Show "+indefinite(s.one))
 	get.Responses = answers(http.StatusOK, object.whole)
 	get.Responses["304"] = &huma.Response{Description: http.StatusText(http.StatusNotModified)}
 	huma.Register(api, get, s.get)
 
-	patch := s.operation("change", http.MethodPatch, Editor, "Change a "+s.one)
+	patch := s.operation("change", http.MethodPatch, Editor, "Change "+indefinite(s.one))
 	patch.Description = "A JSON merge patch: a field that is left out keeps its value, null or an empty string clears it."
 	patch.Errors = append(patch.Errors, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable)
 	registerBody(api, patch, object.patch, object.whole, s.change)
 
-	remove := s.operation("delete", http.MethodDelete, s.removes, "Delete a "+s.one)
-	remove.Description = "A tombstone stays: the number is never given again, and reports keep the clicks and what was paid."
+	remove := s.operation("delete", http.MethodDelete, s.removes, "Delete "+indefinite(s.one))
+	remove.Description = "A tombstone stays: the number is never given again, nor the key of a brand, campaign or influencer, and reports keep the clicks and what was paid."
 	remove.Errors = append(remove.Errors, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable)
 	huma.Register(api, remove, s.remove)
 }
@@ -116,7 +116,7 @@ func (s shelf[R, K]) operation(does, method string, role Role, summary string) h
 	op.Parameters = []*huma.Param{{Name: s.one, In: "path", Required: true, Schema: text, Description: "key of the " + s.one}}
 	if s.branded {
 		op.Parameters = append(op.Parameters, &huma.Param{
-			Name: "brand", In: "query", Schema: text, Description: "key of a brand, needed where several have a " + s.one + " of this key",
+			Name: "brand", In: "query", Schema: text, Description: "key of a brand, needed where several have " + indefinite(s.one) + " of this key",
 		})
 	}
 	return op

@@ -58,7 +58,7 @@ func (c *catalog) token(row tokenRow) Token {
 		switch brand := c.brands.byID[id]; {
 		case brand == nil:
 		case brand.Deleted:
-			t.Brands = append(t.Brands, brand.Brand+" (deleted)") // no brand's key, though one may be called the same again
+			t.Brands = append(t.Brands, brand.Brand+" (deleted)") // no brand's key, so nothing of it is seen
 		default:
 			t.Brands = append(t.Brands, brand.Brand)
 		}

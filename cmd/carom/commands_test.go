@@ -98,7 +98,7 @@ func TestImportCommand(t *testing.T) {
 
 	bad := c.file("more.csv", "brand,name,currency\n=cmd|x,Bad,EUR\nb,B,@SUM(A1)\nc,C,EUR\nd,D\n")
 	got := c.carom("import", "brands", bad)
-	if got.code != exitFailed || !strings.Contains(got.errOut, "3 lines of") || !strings.Contains(got.out, "1 created, 0 updated, 0 unchanged, 3 rejected") {
+	if got.code != exitFailed || !strings.Contains(got.errOut, "3 of 4 lines of") || !strings.Contains(got.out, "1 created, 0 updated, 0 unchanged, 3 rejected") {
 		t.Errorf("import with rejects: %+v", got)
 	}
 	rejects := filepath.Join(c.dir, "more.rejects.csv")

@@ -56,6 +56,11 @@ func (c *controlCommand) Run(ctx context.Context, command *kong.Context, log *sl
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
+	leaseConn, err := openClickHouse(c.ClickHouse)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, leaseConn.Close()) }()
 	state := &standing{reach: &reachability{conn: conn}}
 	reg := newRegistry()
 	ops, err := newAdmin(c.adminFlags, reg, state.ready, log)
@@ -68,7 +73,7 @@ func (c *controlCommand) Run(ctx context.Context, command *kong.Context, log *sl
 	}
 	config := control.DefaultConfig()
 	config.Conn, config.ClusterSecret, config.PublicURL, config.Log = conn, secret, c.PublicURL, log
-	config.Version = version()
+	config.LeaseConn, config.Version = leaseConn, version()
 	config.Address, config.TakeOver = cmp.Or(c.Advertise, ops.url()), c.TakeOver
 	config.Rate, config.Burst, config.Lease = c.Rate, c.Burst, c.Lease
 	writer, err := control.New(config)

@@ -72,7 +72,7 @@ func TestFaultClickHouseOut(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, "--spool-budget=8589934592")
+			s := newSite(t, roomy)
 			proxy := faults.NewProxy(t, s.clickhouse.Addr(), "clicks")
 			s.via(proxy.Addr)
 			s.start()

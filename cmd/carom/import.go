@@ -29,7 +29,7 @@ func (importCommand) Help() string {
 		fmt.Fprintf(&text, "%s: %s\n\n", kind, strings.Join(control.Columns(kind), ", "))
 	}
 	text.WriteString("A rate is a share from 0 to 1: 0.15 is 15 %. Money is a plain decimal number in the brand's currency, such as 12.50. " +
-		"Times are days (2026-01-31) or RFC 3339, UTC.")
+		"Times are days (2026-01-31) or RFC 3339, UTC. Several destination_hosts or app_schemes stand in one cell with blanks between them.")
 	return text.String()
 }
 
@@ -59,7 +59,7 @@ func (c *importCommand) Run(ctx context.Context, terminal *console) error {
 	})
 	bar.clear()
 	if err != nil && result.Lines() == 0 {
-		return err
+		return errors.Join(err, rejects.close())
 	}
 	fmt.Fprintf(terminal.Out, "%s: %d created, %d updated, %d unchanged, %d rejected\n",
 		c.Kind, result.Created, result.Updated, result.Unchanged, result.Rejects())
@@ -71,7 +71,7 @@ func (c *importCommand) Run(ctx context.Context, terminal *console) error {
 		return err
 	}
 	if n := result.Rejects(); n > 0 {
-		return fmt.Errorf("%d lines of %s rejected: see %s", n, c.File, rejects.path)
+		return fmt.Errorf("%d of %d lines of %s rejected: see %s", n, result.Lines(), c.File, rejects.path)
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func (c *linksCheckCommand) destinations(ctx context.Context, client *control.Cl
 }
 
 func (c *linksCheckCommand) ask(ctx context.Context, destinations []string, terminal *console) (map[string]linkcheck.Finding, error) {
-	config := linkcheck.DefaultConfig()
+	config := linkcheck.Default()
 	config.Hosts, config.PerHost, config.Delay, config.Timeout = c.Concurrency, c.PerHost, c.Delay, c.Timeout
 	config.Allowed = c.allowed
 	bar := newProgressBar(terminal.Err, int64(len(destinations)), "destinations")

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-
-	"golang.org/x/term"
 
 	"carom/control"
 	"carom/control/qr"
@@ -50,11 +47,6 @@ func (c *linksQRCommand) Run(ctx context.Context, terminal *console) error {
 		return draw(terminal.Out)
 	}
 	return writeWhole(c.Output, 0o666, draw)
-}
-
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // errNoAddress is the refusal to draw a link that nothing answers.

@@ -12,7 +12,6 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
-	"golang.org/x/term"
 
 	"carom/deploy/engine"
 )
@@ -20,22 +19,23 @@ import (
 // commands is the command line: one line per subcommand, each with a Run method in a file of its own. Run may take
 // context.Context, which ends on Ctrl-C and SIGTERM, *slog.Logger and *console.
 type commands struct {
-	ClickHouse clickhouseCommand `cmd:"" name:"clickhouse" help:"Run only the embedded ClickHouse engine."`
-	Up         upCommand         `cmd:"" help:"Run everything on this machine, with sample brands."`
-	Serve      serveCommand      `cmd:"" help:"Run one production edge node."`
-	Import     importCommand     `cmd:"" help:"Import a CSV file through the control process."`
-	Links      linksCommand      `cmd:"" help:"Look at links, stop them."`
-	Keys       keysCommand       `cmd:"" help:"Signing and postback keys."`
-	Tokens     tokensCommand     `cmd:"" help:"API tokens."`
-	Audit      auditCommand      `cmd:"" help:"Who changed what."`
-	Report     reportCommand     `cmd:"" help:"Print a report of clicks, conversions and money, or the ledger."`
-	Backup     backupCommand     `cmd:"" help:"Write reference data and sealed keys to one file."`
-	Restore    restoreCommand    `cmd:"" help:"Put a backup back, into an empty world."`
-	Control    controlCommand    `cmd:"" help:"Run the control process: API, imports, reports."`
-	Spool      spoolCommand      `cmd:"" help:"Look into, check or deliver the spool of a node that does not run."`
-	Resolve    resolveCommand    `cmd:"" help:"Tell what an edge would answer to a URL and why, offline."`
-	Schema     schemaCommand     `cmd:"" help:"Apply, list or print the ClickHouse schema."`
-	Version    versionCommand    `cmd:"" help:"Print the version."`
+	ClickHouse clickhouseCommand  `cmd:"" name:"clickhouse" help:"Run only the embedded ClickHouse engine."`
+	Up         upCommand          `cmd:"" help:"Run everything on this machine, with sample brands."`
+	Serve      serveCommand       `cmd:"" help:"Run one production edge node."`
+	Import     importCommand      `cmd:"" help:"Import a CSV file through the control process."`
+	Links      linksCommand       `cmd:"" help:"Look at links, stop them."`
+	Keys       keysCommand        `cmd:"" help:"Signing and postback keys."`
+	Tokens     tokensCommand      `cmd:"" help:"API tokens."`
+	Audit      auditCommand       `cmd:"" help:"Who changed what."`
+	Report     reportCommand      `cmd:"" help:"Print a report of clicks, conversions and money, or the ledger."`
+	Backup     backupCommand      `cmd:"" help:"Write reference data and sealed keys to one file."`
+	Restore    restoreCommand     `cmd:"" help:"Put a backup back, into an empty world."`
+	Control    controlCommand     `cmd:"" help:"Run the control process: API, imports, reports."`
+	Spool      spoolCommand       `cmd:"" help:"Look into, check or deliver the spool of a node that does not run."`
+	Resolve    resolveCommand     `cmd:"" help:"Tell what an edge would answer to a URL and why, offline."`
+	Schema     schemaCommand      `cmd:"" help:"Apply, list or print the ClickHouse schema."`
+	Health     healthcheckCommand `cmd:"" name:"healthcheck" help:"Ask a running process how it is; exit code 0 when it is well."`
+	Version    versionCommand     `cmd:"" help:"Print the version."`
 }
 
 // console is where a command writes what people asked for; the log goes elsewhere.
@@ -108,7 +108,7 @@ func finish(err error, w io.Writer) int {
 
 // newLogger writes text for people on a terminal and JSON for machines elsewhere.
 func newLogger(w *os.File) *slog.Logger {
-	if term.IsTerminal(int(w.Fd())) {
+	if isTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, nil))
 	}
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: spellDuration}))

@@ -54,6 +54,8 @@ func TestCommandLine(t *testing.T) {
 		{"--help", exitDone, "clickhouse", ""},
 		{"clickhouse --help", exitDone, "--clickhouse-native-port", ""},
 		{"version", exitDone, "carom ", ""},
+		{"healthcheck --admin 127.0.0.1:1", exitFailed, "", "ask 127.0.0.1:1 how it is"},
+		{"healthcheck --admin http://x:9090", exitUsage, "", "give host:port"},
 		{"schema print", exitDone, "-- 0001_reference.sql\n", ""},
 		{"clickhouse", exitUsage, "", "missing flags: --data"},
 		{"clickhouse --data x --dta y", exitUsage, "", "unknown flag --dta"},

@@ -19,10 +19,15 @@ type statusLine struct {
 }
 
 func newStatusLine(out io.Writer) statusLine {
-	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+	if isTerminal(out) {
 		return statusLine{out}
 	}
 	return statusLine{}
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // write puts text in place of what the line said before.

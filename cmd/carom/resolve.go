@@ -20,7 +20,7 @@ type resolveCommand struct {
 	ClusterSecret string    `type:"path" placeholder:"FILE" env:"CAROM_CLUSTER_SECRET" help:"File with the secret that opens the keys (that of --data, without --snapshot); without it signatures are taken to be right."`
 	Data          string    `default:"carom-data" type:"path" placeholder:"DIR" env:"CAROM_DATA" help:"Data directory of a local carom up (${default})."`
 	At            time.Time `placeholder:"TIME" help:"When it is asked, such as 2027-01-31T15:04:05Z (now)."`
-	JSON          bool      `name:"json" help:"Print JSON."`
+	Format        string    `default:"table" enum:"table,json" help:"One of ${enum}."`
 }
 
 // Run prints the answer and the way to it.
@@ -50,7 +50,7 @@ func (c *resolveCommand) Run(terminal *console) error {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	case err != nil:
 		return err
-	case c.JSON:
+	case c.Format == "json":
 		return printJSON(terminal.Out, x)
 	}
 	return printExplanation(terminal, x)

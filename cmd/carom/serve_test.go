@@ -142,6 +142,10 @@ func TestServeWithoutClickHouse(t *testing.T) {
 	if got := readiness(admin); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz is %d without a table", got)
 	}
+	if lives, ready := carom("healthcheck", "--admin", admin), carom("healthcheck", "--ready", "--admin", admin); lives.code != exitDone ||
+		ready.code != exitFailed || !strings.Contains(ready.errOut, "503") {
+		t.Errorf("healthcheck without a table: %+v, --ready %+v", lives, ready)
+	}
 	if got := get(t, client, "http://go.acme.localhost/lena"); got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
 		t.Errorf("a link answers %d without a table, Retry-After %q", got.status, got.header.Get("Retry-After"))
 	}
@@ -153,6 +157,9 @@ func TestServeWithoutClickHouse(t *testing.T) {
 	control, controlFlags := cluster.startControl(t, dsn(engine.Admin))
 	link := importSamples(t, controlFlags)
 	eventually(t, "/readyz is 200", func() bool { return readiness(admin) == http.StatusOK })
+	if ready := carom("healthcheck", "--ready", "--admin", admin); ready.code != exitDone {
+		t.Errorf("healthcheck --ready of a node that is: %+v", ready)
+	}
 	eventually(t, "the link is known", func() bool { return clickIDText.MatchString(get(t, client, link).header.Get("Location")) })
 
 	ids := map[string]bool{}

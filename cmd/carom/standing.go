@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,10 +21,14 @@ func (s *standing) ready() error {
 	if err := s.reach.ready(); err != nil {
 		return err
 	}
-	if now := s.writer.Standing(); !now.Leads {
-		return fmt.Errorf("standby: %s writes", now.Leader)
+	now := s.writer.Standing()
+	switch {
+	case now.Leads:
+		return nil
+	case now.Leader == "":
+		return errors.New("standby: no process writes at the moment")
 	}
-	return nil
+	return fmt.Errorf("standby: %s writes", now.Leader)
 }
 
 // about is what /readyz tells besides.

@@ -85,7 +85,12 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 		return err
 	}
 	defer conn.Close()
-	writer, err := c.startControl(ctx, conn, secret, log)
+	leaseConn, err := openClickHouse(db.DSN(engine.Admin))
+	if err != nil {
+		return err
+	}
+	defer leaseConn.Close()
+	writer, err := c.startControl(ctx, conn, leaseConn, secret, log)
 	if err != nil {
 		return err
 	}
@@ -189,9 +194,9 @@ func openClickHouse(dsn string) (driver.Conn, error) {
 }
 
 // startControl starts the writer of reference data and, in an empty world, imports the samples.
-func (c *upCommand) startControl(ctx context.Context, conn driver.Conn, secret []byte, log *slog.Logger) (*control.Control, error) {
+func (c *upCommand) startControl(ctx context.Context, conn, leaseConn driver.Conn, secret []byte, log *slog.Logger) (*control.Control, error) {
 	config := control.DefaultConfig()
-	config.Conn, config.ClusterSecret, config.Log = conn, secret, log
+	config.Conn, config.LeaseConn, config.ClusterSecret, config.Log = conn, leaseConn, secret, log
 	config.PublicURL, config.Version = "http://{host}", version()
 	config.Address, config.TakeOver = "http://"+c.Admin, true // the engine is this process's own: an earlier one has ended
 	if _, port, err := net.SplitHostPort(c.Listen); err == nil {

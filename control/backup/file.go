@@ -2,7 +2,6 @@ package backup
 
 import (
 	"archive/zip"
-	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -145,6 +144,24 @@ func (f *File) verifyKeys(sealer *redirect.Sealer) error {
 	return nil
 }
 
+// maxRow is many times what the longest row takes, in bytes. A file of 1 MB can unpack to one row of 1 GB.
+const maxRow = 8 << 20
+
+// A rowReader ends a row that is too long.
+type rowReader struct {
+	io.Reader
+	left int // bytes that may be read until the row has ended
+}
+
+func (r *rowReader) Read(b []byte) (int, error) {
+	if r.left <= 0 {
+		return 0, fmt.Errorf("it is longer than %d bytes", maxRow)
+	}
+	n, err := r.Reader.Read(b[:min(len(b), r.left)])
+	r.left -= n
+	return n, err
+}
+
 // each calls do with a pointer to each row of a table, a new one each time.
 func (f *File) each(t Table, row reflect.Type, do func(reflect.Value) error) error {
 	entry, err := f.archive.Open(t.file())
@@ -152,9 +169,11 @@ func (f *File) each(t Table, row reflect.Type, do func(reflect.Value) error) err
 		return fmt.Errorf("%w: it has no %s", ErrDamaged, t.file())
 	}
 	defer entry.Close()
-	lines := json.NewDecoder(bufio.NewReaderSize(entry, 1<<16))
+	bounded := &rowReader{Reader: entry}
+	lines := json.NewDecoder(bounded)
 	for n := uint64(1); ; n++ {
 		value := reflect.New(row)
+		bounded.left = maxRow
 		err := lines.Decode(value.Interface())
 		if errors.Is(err, io.EOF) && n == t.Rows+1 {
 			return nil

@@ -3,7 +3,9 @@ package backup
 import (
 	"archive/zip"
 	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -70,6 +72,16 @@ func TestWhatIsNoBackup(t *testing.T) {
 		if err := check(t, test.content); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", test.why, err, test.want)
 		}
+	}
+}
+
+// One row that unpacks to more than memory holds is not read to its end, though its sum is right.
+func TestEndlessRow(t *testing.T) {
+	row := `{"kind":"` + strings.Repeat("a", maxRow) + `"}`
+	table := fmt.Sprintf(`{"name":"keys","rows":1,"bytes":%d,"sha256":"%x"}`, len(row), sha256.Sum256([]byte(row)))
+	content := archive(t, "keys.jsonl", row, manifestName, `{"format":1,"tables":[`+table+`]}`)
+	if err := check(t, content); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "longer than") {
+		t.Errorf("a row of %d bytes: %v", len(row), err)
 	}
 }
 

@@ -33,14 +33,6 @@ type Table struct {
 
 func (t Table) file() string { return t.Name + ".jsonl" }
 
-// Rows is how many rows the backup has in all.
-func (m *Manifest) Rows() (n uint64) {
-	for _, t := range m.Tables {
-		n += t.Rows
-	}
-	return n
-}
-
 // Errors of what is wrong with a backup; each is found before anything is written.
 var (
 	ErrDamaged = errors.New("the backup is damaged or cut off")

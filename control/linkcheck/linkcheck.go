@@ -33,8 +33,8 @@ type Config struct {
 	Allowed  []netip.Prefix // IPv4 networks that are asked though they are not public; for tests
 }
 
-// DefaultConfig is polite to a shop that all links lead to, and bounds what one that does not answer takes.
-func DefaultConfig() Config {
+// Default is polite to a shop that all links lead to, and bounds what one that does not answer takes.
+func Default() Config {
 	return Config{
 		Hosts: 16, PerHost: 2, Delay: 100 * time.Millisecond, Timeout: 10 * time.Second,
 		Redirects: 10, // as browsers, within a factor of two
