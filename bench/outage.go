@@ -32,7 +32,7 @@ const (
 	beforeMost = 30 * time.Second // more of it makes no better median
 	// catchUpSlack is what catching up may take besides twice the outage before it counts as failed.
 	catchUpSlack = time.Minute
-	// spooledBytes is a little more than a click takes in the spool: with the requests of agents.go it is 450.
+	// spooledBytes is a little more than a click takes in the spool: with the requests of agents.go it is 465.
 	spooledBytes = 512
 	// queuedSlices is how far the sampler may lag behind the load before that waits for it: it does while the engine is killed.
 	queuedSlices = 60
