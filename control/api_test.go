@@ -128,6 +128,10 @@ func TestLinksAreShownWithTheirShortURLs(t *testing.T) {
 	if slug, signature, _ := strings.Cut(path, "~"); slug != "lena-1" || len(signature) != redirect.SlugSignatureLen {
 		t.Errorf("short URL %s of a signed slug", signed.ShortURL)
 	}
+	page, err = c.Links(t.Context(), control.LinkFilter{Domain: "go.other.example", Campaign: "boots"}, "", 10)
+	if err != nil || len(page.Links) != 1 || page.Links[0].Brand != "other" {
+		t.Errorf("links of a domain and a campaign that two brands have: %+v, %v", page, err)
+	}
 }
 
 func TestLinksArePaged(t *testing.T) {

@@ -117,7 +117,7 @@ func (c *Client) Links(ctx context.Context, filter LinkFilter, cursor string, li
 }
 
 func (f LinkFilter) query() url.Values {
-	return url.Values{"brand": {f.Brand}, "campaign": {f.Campaign}, "influencer": {f.Influencer}}
+	return url.Values{"brand": {f.Brand}, "campaign": {f.Campaign}, "influencer": {f.Influencer}, "domain": {f.Domain}}
 }
 
 // Link returns the link with this key; brand may be empty where only one has it. Enabled is its own switch; State tells what
@@ -138,7 +138,7 @@ func (c *Client) DeleteLink(ctx context.Context, brand, link string) error {
 	return c.call(ctx, http.MethodDelete, "/links/"+url.PathEscape(link), url.Values{"brand": {brand}}, "", nil, nil)
 }
 
-// Export copies all links that filter chooses to w, as csv or jsonl.
+// Export copies all links that filter chooses to w, as csv, jsonl or parquet.
 func (c *Client) Export(ctx context.Context, filter LinkFilter, format string, w io.Writer) error {
 	query := filter.query()
 	query.Set("format", format)

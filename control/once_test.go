@@ -15,23 +15,7 @@ import (
 // askOnce sends a request with an Idempotency-Key.
 func askOnce(t *testing.T, key, method, address, token, body string) answer {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Authorization", "Bearer "+token)
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Idempotency-Key", key)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{response.StatusCode, response.Header, string(text)}
+	return ask(t, method, address, token, body, "Idempotency-Key", key)
 }
 
 // TestSameKeySameAnswer sends requests with Idempotency-Keys one after the other, and halfway goes on with another process.

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// maxKeptAnswer bounds a body that is kept: enough for the results of a full bulk request.
-	maxKeptAnswer = 8 << 20
+	// maxKeptAnswer bounds a body that is kept: enough for the results of a full bulk request, of some 900 bytes a link.
+	maxKeptAnswer = 16 << 20
 	// defaultBody and defaultBodyTime bound the body of a request whose operation says nothing else, as huma does.
 	defaultBody     = 1 << 20
 	defaultBodyTime = 5 * time.Second

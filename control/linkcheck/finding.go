@@ -23,7 +23,7 @@ type Verdict string
 const (
 	Answers Verdict = "answers" // with success, at the end of its redirects
 	Dead    Verdict = "dead"    // a follower finds nothing there
-	Unclear Verdict = "unclear" // it cannot be checked: an app's address, or a site that turns checks away
+	Unclear Verdict = "unclear" // it cannot be checked: an app's address, a site that turns checks away, a name server that is away
 )
 
 // A Finding is what came of asking a destination.
@@ -76,7 +76,7 @@ func failed(destination string, err error) Finding {
 	var app appError
 	var name *net.DNSError
 	switch {
-	case errors.As(err, &app):
+	case errors.As(err, &app), errors.As(err, &name) && !name.IsNotFound: // no name server answers us, perhaps only us
 		f.Verdict, f.final = Unclear, true
 	case errors.As(err, &name), errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, context.Canceled):
 		f.final = true

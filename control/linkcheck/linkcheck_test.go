@@ -247,6 +247,18 @@ func TestAProxyOfTheEnvironmentIsNotUsed(t *testing.T) {
 	}
 }
 
+// A checker that cannot look names up must not call every shop dead.
+func TestWithoutNameServersNothingIsKnown(t *testing.T) {
+	c := config("")
+	c.Resolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("the name server is away")
+	}}
+	const destination = "https://shop.acme-goods.example/boots"
+	if got := check(t, c, destination)[destination]; got.Verdict != linkcheck.Unclear || !strings.Contains(got.Reason, "name server is away") {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestOneHostIsAskedPolitely(t *testing.T) {
 	var now atomic.Int32
 	var asked []int32 // how many at a time
