@@ -11,7 +11,7 @@ import (
 // print writes the figures for people: medians over turns that nobody disturbed, ratios of neighbours.
 func (r *result) print(w io.Writer) {
 	kept := *r
-	kept.Loads, kept.Latencies, kept.Flushes = undisturbed(r.Loads), undisturbed(r.Latencies), undisturbed(r.Flushes)
+	kept.Loads, kept.Latencies, kept.Flushes = undisturbed(r.Loads, disturbed), undisturbed(r.Latencies, disturbedOpen), undisturbed(r.Flushes, disturbed)
 	m, o := r.Machine, r.Options
 	fmt.Fprintf(w, "\n%s, %d CPUs, Linux %s, %s; server on one CPU, load and ClickHouse on the other\n", m.CPU, m.CPUs, m.Kernel, m.Go)
 	if r.Outage != nil {
@@ -22,8 +22,8 @@ func (r *result) print(w io.Writer) {
 	fmt.Fprintf(w, "%d rounds of %g s, %d links, %d connections, Location of %d bytes; medians, ratios within a turn\n",
 		o.Rounds, o.Seconds, o.Links, o.Conns, r.LocationBytes)
 	taken := len(r.Loads) + len(r.Latencies) + len(r.Flushes)
-	fmt.Fprintf(w, "%d of %d measurements left out: other processes used more than %.0f %% of a CPU meanwhile\n",
-		taken-len(kept.Loads)-len(kept.Latencies)-len(kept.Flushes), taken, 100*disturbed)
+	fmt.Fprintf(w, "%d of %d measurements left out: other processes used more than %.0f %% of a CPU meanwhile (%.0f %% under the open loop)\n",
+		taken-len(kept.Loads)-len(kept.Latencies)-len(kept.Flushes), taken, 100*disturbed, 100*disturbedOpen)
 	for _, s := range r.streams() {
 		kept.printLoads(w, s)
 		kept.printLatencies(w, s)

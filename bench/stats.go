@@ -32,9 +32,9 @@ func (p place) at() place { return p }
 
 type placed interface{ at() place }
 
-// undisturbed leaves out samples that do not count.
-func undisturbed[S placed](samples []S) []S {
-	return slices.DeleteFunc(slices.Clone(samples), func(s S) bool { return s.at().Others > disturbed })
+// undisturbed leaves out samples during which others used more than a share of a CPU.
+func undisturbed[S placed](samples []S, most float64) []S {
+	return slices.DeleteFunc(slices.Clone(samples), func(s S) bool { return s.at().Others > most })
 }
 
 // each is a figure of every sample of a stream and name.

@@ -62,7 +62,7 @@ func TestUndisturbed(t *testing.T) {
 	calm, busy := sampleOf(0, "hot", "bare", 1), sampleOf(1, "hot", "bare", 1)
 	calm.Others, busy.Others = disturbed, disturbed+0.01
 	samples := []loadSample{busy, calm, busy}
-	got := undisturbed(samples)
+	got := undisturbed(samples, disturbed)
 	if len(got) != 1 || got[0].Round != 0 {
 		t.Errorf("%v are left, want the calm one", got)
 	}
