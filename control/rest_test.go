@@ -217,8 +217,8 @@ func TestRefusedFieldsAreNamed(t *testing.T) {
 		{"a cursor of nobody", "GET", "/campaigns?cursor=%25", "", 422, "query.cursor", "not a cursor"},
 		{"a filter by what is not there", "GET", "/domains?brand=nobody", "", 404, "", "not found"},
 		{"a brand's brand", "GET", "/brands/acme?brand=acme", "", 422, "query.brand", "unknown query parameter"},
-		{"not a list", "POST", "/links/bulk", `{}`, 400, "body", "must be a list"},
-		{"too long a list", "POST", "/links/bulk", "[" + strings.Repeat("{},", control.ChunkRows) + "{}]", 400, "body", "at most 10000"},
+		{"not a list", "POST", "/links/bulk", `{}`, 400, "body", "must be a JSON list"},
+		{"too long a list", "POST", "/links/bulk", "[" + strings.Repeat("{},", control.ChunkRows) + "{}]", 400, "body", "more than 10000 objects"},
 	} {
 		got := c.do(r.method, r.path, r.body)
 		if got.status != r.status || !strings.Contains(got.body, r.says) || !strings.Contains(got.body, `"location":"`+r.location+`"`) && r.location != "" {
