@@ -91,12 +91,7 @@ func addressed(path string) (condition string, arg any, genuine func(*linkView, 
 func (c *Control) namedLink(ctx context.Context, scope Scope, filter LinkFilter, condition string, arg any,
 	genuine func(*linkView, *linkRow) bool,
 ) (found *linkRow, err error) {
-	where, args, err := c.catalog.Load().linksWhere(scope, filter)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := selectRows[linkRow](ctx, c.store, "links", where+" AND link_id IN (SELECT link_id FROM links WHERE "+condition+")",
-		append(args, arg)...)
+	rows, err := c.linksWith(ctx, scope, filter, condition, arg)
 	if err != nil {
 		return nil, err
 	}

@@ -143,13 +143,7 @@ func (c *Control) Link(ctx context.Context, scope Scope, brand, key string) (Lin
 
 // linkRow finds the row of the link with this key; ErrNotFound and ErrAmbiguous as they say.
 func (c *Control) linkRow(ctx context.Context, scope Scope, brand, key string) (*linkRow, error) {
-	where, args, err := c.catalog.Load().linksWhere(scope, LinkFilter{Brand: brand})
-	if err != nil {
-		return nil, err
-	}
-	// Any row finds the id by the key, which never changes and is indexed; FINAL then reads only those ids.
-	where += " AND link_id IN (SELECT link_id FROM links WHERE link = ?)"
-	rows, err := selectRows[linkRow](ctx, c.store, "links", where, append(args, key)...)
+	rows, err := c.linksWith(ctx, scope, LinkFilter{Brand: brand}, "link = ?", key)
 	switch {
 	case err != nil:
 		return nil, err
@@ -159,6 +153,17 @@ func (c *Control) linkRow(ctx context.Context, scope Scope, brand, key string) (
 		return nil, fmt.Errorf("link %q: %w", key, ErrAmbiguous)
 	}
 	return &rows[0], nil
+}
+
+// linksWith reads the links that filter chooses and one of whose rows, of now or before, meets a condition on an indexed column:
+// such rows find the ids, and FINAL then reads only those.
+func (c *Control) linksWith(ctx context.Context, scope Scope, filter LinkFilter, condition string, arg any) ([]linkRow, error) {
+	where, args, err := c.catalog.Load().linksWhere(scope, filter)
+	if err != nil {
+		return nil, err
+	}
+	where += " AND link_id IN (SELECT link_id FROM links WHERE " + condition + ")"
+	return selectRows[linkRow](ctx, c.store, "links", where, append(args, arg)...)
 }
 
 // linksWhere is the condition for what scope and filter leave of the links. What scope may not see is ErrNotFound.
