@@ -100,9 +100,14 @@ func (v *linkView) link(r *linkRow) (Link, error) {
 	stop := v.stop(r, reachable)
 	link.Enabled, link.State = stop == nil, stop.state()
 	if reachable {
-		link.ShortURL = strings.ReplaceAll(v.control.cfg.PublicURL, "{host}", domain.Host) + "/" + string(path)
+		link.ShortURL = v.shortURL(domain, path)
 	}
 	return link, nil
+}
+
+// shortURL is how a path behind the slash is written as a link of a domain.
+func (v *linkView) shortURL(domain *domainRow, path []byte) string {
+	return strings.ReplaceAll(v.control.cfg.PublicURL, "{host}", domain.Host) + "/" + string(path)
 }
 
 // destination is the link's own, otherwise its campaign's.

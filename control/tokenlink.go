@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -148,6 +147,5 @@ func (v *linkView) token(r *linkRow, request TokenLinkRequest) (TokenLink, error
 	for i, sub := range request.subs() {
 		token.Subs[i] = []byte(sub)
 	}
-	path := key.AppendToken([]byte("/~"), token)
-	return TokenLink{strings.ReplaceAll(v.control.cfg.PublicURL, "{host}", domain.Host) + string(path), link}, nil
+	return TokenLink{v.shortURL(domain, key.AppendToken([]byte("~"), token)), link}, nil
 }
