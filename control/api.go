@@ -73,7 +73,7 @@ func (c *Control) authorizeOperation(api huma.API) func(huma.Context, func(huma.
 		var retry retryError
 		switch {
 		case errors.As(err, &retry):
-			ctx.SetHeader("Retry-After", strconv.Itoa(retry.seconds()))
+			ctx.SetHeader("Retry-After", strconv.Itoa(wholeSeconds(retry.wait)))
 		case errors.Is(err, ErrUnauthorized):
 			ctx.SetHeader("WWW-Authenticate", `Bearer realm="carom"`)
 		}

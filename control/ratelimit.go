@@ -2,7 +2,6 @@ package control
 
 import (
 	"errors"
-	"math"
 	"net/http"
 	"strconv"
 	"sync"
@@ -82,7 +81,7 @@ func (c *Control) limitRate(api huma.API) func(huma.Context, func(huma.Context))
 			next(ctx)
 			return
 		}
-		ctx.SetHeader("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		ctx.SetHeader("Retry-After", strconv.Itoa(wholeSeconds(wait)))
 		c.refuse(api, ctx, http.StatusTooManyRequests, errTooFast)
 	}
 }
