@@ -15,12 +15,7 @@ func (c *Control) registerCampaigns(api huma.API) {
 	registerList(api, s, (*campaignImport).page)
 }
 
-type campaignsRequest struct {
-	PageRequest
-	Brand string `query:"brand" doc:"key of a brand"`
-}
-
-func (k *campaignImport) page(_ context.Context, c *Control, in *campaignsRequest, after uint32, limit int) ([]campaignRow, error) {
+func (k *campaignImport) page(_ context.Context, c *Control, in *brandedRequest, after uint32, limit int) ([]campaignRow, error) {
 	k.cat = c.catalog.Load()
 	ids, err := k.cat.brandFilter(k.scope, in.Brand)
 	return k.cat.campaigns.page(after, limit, func(r *campaignRow) bool { return ids[r.BrandID] }), err

@@ -15,12 +15,7 @@ func (c *Control) registerDomains(api huma.API) {
 	registerList(api, s, (*domainImport).page)
 }
 
-type domainsRequest struct {
-	PageRequest
-	Brand string `query:"brand" doc:"key of a brand"`
-}
-
-func (k *domainImport) page(_ context.Context, c *Control, in *domainsRequest, after uint32, limit int) ([]domainRow, error) {
+func (k *domainImport) page(_ context.Context, c *Control, in *brandedRequest, after uint32, limit int) ([]domainRow, error) {
 	k.cat = c.catalog.Load()
 	ids, err := k.cat.brandFilter(k.scope, in.Brand)
 	return k.cat.domains.page(after, limit, func(d *domainRow) bool { return ids[d.BrandID] }), err

@@ -27,7 +27,7 @@ func Restore(ctx context.Context, c backup.Config, from backup.Source) (summary 
 	renewed := make(chan struct{})
 	go func() {
 		defer close(renewed)
-		renew(ctx, cancel, l, config.Lasts/4)
+		renew(ctx, cancel, l, config.Lasts/renewals)
 	}()
 	defer func() { cancel(nil); <-renewed }()
 	summary, err = backup.Restore(ctx, c, from)

@@ -183,6 +183,12 @@ type PageRequest struct {
 
 func (p PageRequest) page() PageRequest { return p }
 
+// A brandedRequest is for a list of what belongs to brands.
+type brandedRequest struct {
+	PageRequest
+	Brand string `query:"brand" doc:"key of a brand"`
+}
+
 // registerList serves a list in pages. read returns up to limit rows with numbers above after, in the order of their numbers.
 func registerList[R any, K resource[R], I interface{ page() PageRequest }](
 	api huma.API, s shelf[R, K], read func(k K, ctx context.Context, c *Control, in *I, after uint32, limit int) ([]R, error),
