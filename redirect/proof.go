@@ -33,6 +33,9 @@ type piece struct {
 	part   uint32 // of links
 	sum    tableSum
 	newest uint64 // version
+
+	compared bool // all changes of it have been seen
+	equal    bool // the table holds the same
 }
 
 func (p piece) String() string {
@@ -62,7 +65,7 @@ func (s *Source) Prove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if different := s.different(pieces); len(different) > 0 {
+	if different := differing(pieces); len(different) > 0 {
 		s.prover.found.Add(uint64(len(different)))
 		s.log.Error("the link table is not what ClickHouse holds; what differs is read again", "differs", fmt.Sprint(different))
 		if err := s.readAgain(ctx, different); err != nil {
@@ -71,19 +74,16 @@ func (s *Source) Prove(ctx context.Context) error {
 		if pieces, err = s.pieces(ctx, part); err != nil {
 			return err
 		}
-		if different = s.different(pieces); len(different) > 0 {
+		if different = differing(pieces); len(different) > 0 {
 			s.log.Error("the link table still is not what ClickHouse holds; it is served as it is", "differs", fmt.Sprint(different))
 		}
 	}
 	for _, p := range pieces {
-		s.prover.note(p.String(), now, s.comparable(p), s.holds(p))
+		s.prover.note(p.String(), now, p.compared, p.equal)
 	}
 	s.prover.end(part, s.builder.sums)
 	return nil
 }
-
-// comparable reports whether all changes of a piece have been seen.
-func (s *Source) comparable(p piece) bool { return p.newest <= s.seen[p.table] }
 
 // holds reports whether the table holds a piece as ClickHouse does.
 func (s *Source) holds(p piece) bool {
@@ -93,16 +93,16 @@ func (s *Source) holds(p piece) bool {
 	return s.builder.parentSum(p.table) == p.sum
 }
 
-func (s *Source) different(pieces []piece) (list []piece) {
+func differing(pieces []piece) (list []piece) {
 	for _, p := range pieces {
-		if s.comparable(p) && !s.holds(p) {
+		if p.compared && !p.equal {
 			list = append(list, p)
 		}
 	}
 	return list
 }
 
-// pieces asks ClickHouse for all parents and the links of a slice. A part that it has no links of is a piece, too.
+// pieces asks ClickHouse for all parents and the links of a slice, and compares them. A part that it has no links of is a piece, too.
 func (s *Source) pieces(ctx context.Context, links slice) ([]piece, error) {
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"max_threads": 2})) // it has other things to do
 	var queries []string
@@ -145,6 +145,10 @@ func (s *Source) pieces(ctx context.Context, links slice) ([]piece, error) {
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("compare the table with ClickHouse: %w", err)
+	}
+	for i := range pieces {
+		p := &pieces[i]
+		p.compared, p.equal = p.newest <= s.seen[p.table], s.holds(*p)
 	}
 	return pieces, nil
 }
