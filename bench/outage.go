@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -204,20 +202,8 @@ func (o *outage) second(ctx context.Context, phase string) (s outageSecond, err 
 // killEngine ends ClickHouse in the middle of whatever it does. An engine that is gone is the harder case than one that is stopped:
 // what it was sent last may be stored or not, and every attempt to reach it fails at once.
 func (o *outage) killEngine(ctx context.Context) error {
-	native, err := netip.ParseAddrPort(o.engine.Addr())
-	if err != nil {
-		return err
-	}
-	web, err := url.Parse(o.engine.HTTPURL())
-	if err != nil {
-		return err
-	}
-	http, err := netip.ParseAddrPort(web.Host)
-	if err != nil {
-		return err
-	}
-	o.config.NativePort, o.config.HTTPPort = int(native.Port()), int(http.Port()) // where it comes back
-	err = errors.Join(syscall.Kill(o.engine.Pid(), syscall.SIGKILL), o.engine.Stop(ctx), o.conn.Close())
+	o.config.NativePort, o.config.HTTPPort = o.engine.Ports() // where it comes back
+	err := errors.Join(syscall.Kill(o.engine.Pid(), syscall.SIGKILL), o.engine.Stop(ctx), o.conn.Close())
 	o.engine, o.conn = nil, nil
 	return err
 }

@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/url"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -46,31 +43,12 @@ func startEngine(ctx context.Context, assets engine.Assets, dir string, ports en
 		return nil, err
 	}
 	k := &keptEngine{config: config, log: log, done: make(chan struct{})}
-	if k.config.NativePort, k.config.HTTPPort, err = portsOf(first); err != nil {
-		return nil, err
-	}
+	k.config.NativePort, k.config.HTTPPort = first.Ports()
 	k.current.Store(first)
 	keep, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	k.cancel = cancel
 	go k.keep(keep)
 	return k, nil
-}
-
-// portsOf are the ports that the engine took where it was left the choice.
-func portsOf(e *engine.Engine) (native, http int, err error) {
-	_, port, err := net.SplitHostPort(e.Addr())
-	if err != nil {
-		return 0, 0, fmt.Errorf("address of the engine: %w", err)
-	}
-	address, err := url.Parse(e.HTTPURL())
-	if err != nil {
-		return 0, 0, fmt.Errorf("address of the engine: %w", err)
-	}
-	if native, err = strconv.Atoi(port); err != nil {
-		return 0, 0, fmt.Errorf("address of the engine: %w", err)
-	}
-	http, err = strconv.Atoi(address.Port())
-	return native, http, err
 }
 
 // keep starts the engine again whenever it has died.

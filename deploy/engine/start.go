@@ -267,6 +267,9 @@ func (e *Engine) HTTPURL() string {
 	return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(e.cfg.HTTPPort))
 }
 
+// Ports are those of Addr and HTTPURL: an engine that is to come back where this one was gets them in its Config.
+func (e *Engine) Ports() (native, http int) { return e.cfg.NativePort, e.cfg.HTTPPort }
+
 // Users are the passwords in force.
 func (e *Engine) Users() Users { return e.cfg.Users }
 

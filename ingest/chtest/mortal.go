@@ -2,8 +2,6 @@ package chtest
 
 import (
 	"context"
-	"net"
-	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -31,13 +29,7 @@ func NewMortal(t testing.TB) *Mortal {
 	if err := m.start(); err != nil {
 		t.Fatal(err)
 	}
-	_, port, err := net.SplitHostPort(m.engine.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m.cfg.NativePort, err = strconv.Atoi(port); err != nil {
-		t.Fatal(err)
-	}
+	m.cfg.NativePort, _ = m.engine.Ports()
 	m.cfg.Users = m.engine.Users()
 	t.Cleanup(func() {
 		if e := m.leave(); e != nil {
