@@ -29,22 +29,17 @@ func ReadSalvage(path string, sealer *Sealer) (*Salvage, error) {
 
 // Brands are those that were not deleted, by number.
 func (s *Salvage) Brands() (list []Brand) {
-	for _, b := range s.builder.brands {
+	for _, b := range byNumber(s.builder.brands) {
 		list = append(list, *b)
 	}
-	slices.SortFunc(list, func(a, b Brand) int { return cmp.Compare(a.ID, b.ID) })
 	return list
 }
 
 // Domains are those that were not deleted, by number.
-func (s *Salvage) Domains() []DomainRow {
-	return slices.SortedFunc(maps.Values(s.builder.domains), func(a, b DomainRow) int { return cmp.Compare(a.ID, b.ID) })
-}
+func (s *Salvage) Domains() []DomainRow { return byNumber(s.builder.domains) }
 
 // Campaigns are those that were not deleted, by number.
-func (s *Salvage) Campaigns() []Campaign {
-	return slices.SortedFunc(maps.Values(s.builder.campaigns), func(a, b Campaign) int { return cmp.Compare(a.ID, b.ID) })
-}
+func (s *Salvage) Campaigns() []Campaign { return byNumber(s.builder.campaigns) }
 
 // Keys are those that were not retired.
 func (s *Salvage) Keys() []KeyRow {

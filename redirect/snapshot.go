@@ -152,15 +152,8 @@ func blockSum(header, b []byte) uint64 {
 }
 
 func (s *snapshot) describe(sealer *Sealer, now time.Time) description {
-	d := description{Seen: s.seen, Sums: s.sums}
-	for _, id := range slices.Sorted(maps.Keys(s.brands)) {
-		d.Brands = append(d.Brands, s.brands[id])
-	}
-	for _, id := range slices.Sorted(maps.Keys(s.domains)) {
-		d.Domains = append(d.Domains, s.domains[id])
-	}
-	for _, id := range slices.Sorted(maps.Keys(s.campaigns)) {
-		d.Campaigns = append(d.Campaigns, s.campaigns[id])
+	d := description{
+		Seen: s.seen, Sums: s.sums, Brands: byNumber(s.brands), Domains: byNumber(s.domains), Campaigns: byNumber(s.campaigns),
 	}
 	seal := func(k KeyRow) {
 		d.Keys = append(d.Keys, sealedKey{k.Brand, k.Kind, k.ID, k.Active, sealer.Seal(k.Kind, k.Brand, k.ID, k.Secret), k.Version})
@@ -179,6 +172,14 @@ func (s *snapshot) describe(sealer *Sealer, now time.Time) description {
 		return cmp.Or(cmp.Compare(a.Brand, b.Brand), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
 	})
 	return d
+}
+
+// byNumber are objects from the lowest number to the highest.
+func byNumber[V any](objects map[uint32]V) (list []V) {
+	for _, id := range slices.Sorted(maps.Keys(objects)) {
+		list = append(list, objects[id])
+	}
+	return list
 }
 
 // A keyOpener opens what a Sealer has sealed.
