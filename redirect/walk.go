@@ -46,7 +46,7 @@ func (w *walk) follow(host, target string) string {
 		w.fail("path", "the home page of the domain")
 	default:
 		r := &resolved{}
-		if path = w.name(r, d, path); path != nil && w.table.resolve(r, d, path) {
+		if path = w.name(r, d, path); path != nil {
 			w.link(r, query)
 			return strings.TrimSuffix(string(path)+"?"+string(query), "?")
 		}
@@ -54,7 +54,7 @@ func (w *walk) follow(host, target string) string {
 	return target
 }
 
-// name reads what a path names, and returns it, or nil where it names no link.
+// name reads the link that a path names into r, and returns the path, or nil where it names none that is answered.
 func (w *walk) name(r *resolved, d *Domain, path []byte) []byte {
 	name := path[1:]
 	if code, isCode := ParseCode(name); isCode {
@@ -65,13 +65,13 @@ func (w *walk) name(r *resolved, d *Domain, path []byte) []byte {
 		if w.assumed {
 			path = d.keys[code.KeyID()].AppendCode([]byte{'/'}, code.KeyID(), code.Link())
 		}
-		if !w.signature(d.verify(code)) || !w.row(d, code.Link()) {
+		if !w.signature(d.verify(code)) || !w.row(r, d, code.Link()) {
 			return nil
 		}
 		return path
 	}
 	if name[0] == '~' {
-		return w.token(d, path)
+		return w.token(r, d, path)
 	}
 	slug, signature := cutByte(name, '~')
 	switch {
@@ -108,7 +108,7 @@ func (w *walk) name(r *resolved, d *Domain, path []byte) []byte {
 }
 
 // token is name for a self-contained link.
-func (w *walk) token(d *Domain, path []byte) []byte {
+func (w *walk) token(r *resolved, d *Domain, path []byte) []byte {
 	var buffer TokenBuffer
 	token, ok := ParseToken(&buffer, path[2:])
 	if !ok {
@@ -134,7 +134,7 @@ func (w *walk) token(d *Domain, path []byte) []byte {
 	if !w.signature(d.verifyToken(&token)) {
 		return nil
 	}
-	if !w.table.resolve(&resolved{}, d, path) {
+	if !w.table.byToken(r, d, path[2:]) {
 		w.fail("link", "its row, campaign or creator is deleted, unknown or another's")
 		return nil
 	}
@@ -173,30 +173,25 @@ func (w *walk) signature(verified bool) bool {
 	return true
 }
 
-// row reports whether there is a link of this number that d answers.
-func (w *walk) row(d *Domain, number uint32) bool {
+// row reads the link of a number into r, and reports whether d answers it.
+func (w *walk) row(r *resolved, d *Domain, number uint32) bool {
+	if w.table.answered(r, d, number) {
+		return true
+	}
 	l := w.table.link(number)
 	switch {
 	case len(l) == 0:
 		w.fail("link", "there is no link %d in this snapshot", number)
-		return false
 	case l.gone():
 		w.fail("link", "link %d was deleted, or is one that no edge can serve", number)
-		return false
+	case r.group.domain() != d.ID:
+		w.fail("link", "link %d is on another domain, %s", number, w.names.domains[r.group.domain()].Host)
+	case len(r.creator) == 0:
+		w.fail("link", "the creator %d of link %d is unknown", l.influencer(), number)
+	default:
+		w.fail("link", "the campaign %s of link %d is unknown or has no destination that the brand allows", w.campaign(r.group.campaign()), number)
 	}
-	if !w.table.answered(&resolved{}, d, number) {
-		g := group(w.table.groups.At(l.group()))
-		switch {
-		case g.domain() != d.ID:
-			w.fail("link", "link %d is on another domain, %s", number, w.names.domains[g.domain()].Host)
-		case len(w.table.creators.At(l.influencer())) == 0:
-			w.fail("link", "the creator %d of link %d is unknown", l.influencer(), number)
-		default:
-			w.fail("link", "the campaign %s of link %d is unknown or has no destination that the brand allows", w.campaign(g.campaign()), number)
-		}
-		return false
-	}
-	return true
+	return false
 }
 
 // link tells of a link that was found, and of what becomes of the query.
@@ -286,9 +281,7 @@ func (w *walk) campaign(id uint32) string {
 // creator is campaign for a creator.
 func (w *walk) creator(id uint32) string {
 	if c := creator(w.table.creators.At(id)); len(c) > 0 {
-		if key, err := url.QueryUnescape(string(c.key())); err == nil {
-			return key
-		}
+		return unescaped(c.key())
 	}
 	return fmt.Sprintf("number %d", id)
 }
