@@ -14,15 +14,21 @@ import (
 // explained is an explainer of an edge's table, with the keys of its snapshot or without.
 func explained(t *testing.T, e *edge, sealer *Sealer) *Explainer {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "table.snapshot")
-	if err := os.WriteFile(path, snapshotBytes(t, e.builder), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	x, err := NewExplainer(path, sealer)
+	x, err := NewExplainer(snapshotFile(t, e), sealer)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return x
+}
+
+// snapshotFile is the path of a snapshot of an edge's table.
+func snapshotFile(t *testing.T, e *edge) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "table.snapshot")
+	if err := os.WriteFile(path, snapshotBytes(t, e.builder), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // An explanation gives the very answer of an edge, and the first step that failed says what kept it from redirecting.
@@ -162,11 +168,7 @@ func TestExplainRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "table.snapshot")
-	if err := os.WriteFile(path, snapshotBytes(t, e.builder), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := NewExplainer(path, other); !errors.Is(err, ErrSealed) {
+	if _, err := NewExplainer(snapshotFile(t, e), other); !errors.Is(err, ErrSealed) {
 		t.Errorf("under another secret: %v", err)
 	}
 }
