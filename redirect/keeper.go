@@ -32,21 +32,15 @@ type keeper struct {
 
 func newKeeper(c SourceConfig, sealer *Sealer, reg prometheus.Registerer, log *slog.Logger) *keeper {
 	k := &keeper{config: c, sealer: sealer, log: log}
-	reg.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "carom_snapshot_age_seconds", Help: "Time since the snapshot on disk was known to be what ClickHouse holds; NaN without one.",
-		}, func() float64 {
+	gauge(reg, "carom_snapshot_age_seconds", "Time since the snapshot on disk was known to be what ClickHouse holds; NaN without one.",
+		func() float64 {
 			if age, kept := k.age(time.Now()); kept {
 				return age.Seconds()
 			}
 			return math.NaN()
-		}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "carom_snapshot_bytes", Help: "Size of the snapshot on disk."},
-			func() float64 { return float64(k.size.Load()) }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "carom_snapshot_errors_total", Help: "Snapshots that could not be written, or were refused when read.",
-		}, func() float64 { return float64(k.errors.Load()) }),
-	)
+		})
+	gauge(reg, "carom_snapshot_bytes", "Size of the snapshot on disk.", func() float64 { return float64(k.size.Load()) })
+	counter(reg, "carom_snapshot_errors_total", "Snapshots that could not be written, or were refused when read.", nil, &k.errors)
 	return k
 }
 

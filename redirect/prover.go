@@ -32,28 +32,23 @@ type prover struct {
 
 func newProver(reg prometheus.Registerer) *prover {
 	p := &prover{proven: map[string]time.Time{}, differs: map[string]bool{}}
-	reg.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "carom_link_table_complete", Help: "1 when all of the table has been compared with ClickHouse and nothing differs.",
-		}, func() float64 {
+	gauge(reg, "carom_link_table_complete", "1 when all of the table has been compared with ClickHouse and nothing differs.",
+		func() float64 {
 			if p.complete.Load() {
 				return 1
 			}
 			return 0
-		}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "carom_link_table_proof_age_seconds",
-			Help: "Time since the piece of the table that has waited longest was found equal to ClickHouse's; NaN before the first proof.",
-		}, func() float64 {
+		})
+	gauge(reg, "carom_link_table_proof_age_seconds",
+		"Time since the piece of the table that has waited longest was found equal to ClickHouse's; NaN before the first proof.",
+		func() float64 {
 			if since := p.proof().Since; !since.IsZero() {
 				return time.Since(since).Seconds()
 			}
 			return math.NaN()
-		}),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "carom_link_table_differences_total", Help: "Pieces of the table that were not what ClickHouse holds and were read again.",
-		}, func() float64 { return float64(p.found.Load()) }),
-	)
+		})
+	counter(reg, "carom_link_table_differences_total", "Pieces of the table that were not what ClickHouse holds and were read again.",
+		nil, &p.found)
 	return p
 }
 
