@@ -36,21 +36,12 @@ type Finding struct {
 	final bool // asking in another way would not tell more
 }
 
-// Redirects that are not followed.
-type (
-	appError     struct{ scheme string }
-	portError    struct{ port string }
-	tooManyError struct{ most int }
-)
+// An appError is a redirect to what only an app opens.
+type appError struct{ scheme string }
 
 func (e appError) Error() string {
 	return fmt.Sprintf("redirects to %s:, which cannot be checked", e.scheme)
 }
-
-func (e portError) Error() string {
-	return fmt.Sprintf("redirects to port %s, which is not one of the web", e.port)
-}
-func (e tooManyError) Error() string { return fmt.Sprintf("redirects more than %d times", e.most) }
 
 // answered judges a status (RFC 9110, section 15).
 func answered(destination string, response *http.Response) Finding {

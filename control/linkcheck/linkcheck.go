@@ -9,6 +9,7 @@ package linkcheck
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -157,9 +158,9 @@ func (c *Checker) redirect(next *http.Request, via []*http.Request) error {
 	case !web(next.URL):
 		return appError{next.URL.Scheme}
 	case port != "" && port != "80" && port != "443" && port != via[0].URL.Port():
-		return portError{port}
+		return fmt.Errorf("redirects to port %s, which is not one of the web", port)
 	case len(via) > c.config.Redirects:
-		return tooManyError{c.config.Redirects}
+		return fmt.Errorf("redirects more than %d times", c.config.Redirects)
 	}
 	return nil
 }
