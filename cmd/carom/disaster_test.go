@@ -59,25 +59,47 @@ func (s *system) mint(key string) string {
 	return s.shortURLs()["acme/"+key]
 }
 
-// A world is printed on paper; then its machine burns down. On another one, from the backup and the secret, every printed
-// address answers as before.
-func TestDisasterBackup(t *testing.T) {
-	today := time.Now().UTC().Truncate(24 * time.Hour)
-	old := startUp(t, filepath.Join(t.TempDir(), "old"), "--empty")
-	loadWorld(old, today)
-	printed := old.shortURLs()
-	old.carom("keys", "rotate", "--brand", "acme", "--kind", "code")
-	old.carom("keys", "retire", "--brand", "acme", "--kind", "code", "--key-id", "0") // what is printed with it leads nowhere any more
-	old.carom("keys", "rotate", "--brand", "nordic", "--kind", "code")                // what is printed with it goes on
-	printed["acme/after"] = old.mint("after")
-	old.carom("links", "disable", "app-chiara")
-	token := strings.TrimSpace(old.carom("tokens", "new", "--name", "shop", "--role", "analyst", "--brand", "nordic"))
-	want := map[string]string{}
-	old.eventually("the edge knows all of it", func() bool {
-		want = old.answers(printed)
+// printWorld makes a world with keys that are retired and no longer active, and returns the addresses that are printed, and the answers
+// to them.
+func (s *system) printWorld() (printed, want map[string]string) {
+	s.t.Helper()
+	loadWorld(s, time.Now().UTC().Truncate(24*time.Hour))
+	printed = s.shortURLs()
+	s.carom("keys", "rotate", "--brand", "acme", "--kind", "code")
+	s.carom("keys", "retire", "--brand", "acme", "--kind", "code", "--key-id", "0") // what is printed with it leads nowhere any more
+	s.carom("keys", "rotate", "--brand", "nordic", "--kind", "code")                // what is printed with it goes on
+	printed["acme/after"] = s.mint("after")
+	s.carom("links", "disable", "app-chiara")
+	s.eventually("the edge knows all of it", func() bool {
+		want = s.answers(printed)
 		return strings.HasPrefix(want["acme/after"], "Found") && strings.HasSuffix(want["acme/app-chiara"], "acme.example/sale") &&
 			strings.HasSuffix(want["acme/boots-tom code"], "acme.example/not-found")
 	})
+	return printed, want
+}
+
+// isAsBefore checks a system on which a world was put back: every printed address answers as it did, and a link can be minted.
+func (s *system) isAsBefore(printed, want map[string]string) {
+	s.t.Helper()
+	got := s.answers(printed)
+	for name := range want {
+		if got[name] != want[name] {
+			s.t.Errorf("%s answers %q, before %q", name, got[name], want[name])
+		}
+	}
+	fresh := s.mint("fresh")
+	s.eventually("a new link answers", func() bool { return get(s.t, s.http, fresh).status == http.StatusFound })
+	for _, report := range []string{"influencers", "campaigns", "utm", "geo", "conversions", "ledger"} {
+		s.report(report)
+	}
+}
+
+// A world is printed on paper; then its machine burns down. On another one, from the backup and the secret, every printed
+// address answers as before.
+func TestDisasterBackup(t *testing.T) {
+	old := startUp(t, filepath.Join(t.TempDir(), "old"), "--empty")
+	printed, want := old.printWorld()
+	token := strings.TrimSpace(old.carom("tokens", "new", "--name", "shop", "--role", "analyst", "--brand", "nordic"))
 	file := filepath.Join(t.TempDir(), "carom.zip")
 	old.carom("backup", file)
 	lost := old.mint("lost") // minted and printed after the backup
@@ -87,45 +109,23 @@ func TestDisasterBackup(t *testing.T) {
 	dir := old.restored()
 	t.Log(old.in(t).restore(file, dir))
 	s := startUp(t, dir)
-	got := s.answers(printed)
-	for name := range want {
-		if got[name] != want[name] {
-			t.Errorf("%s answers %q, before %q", name, got[name], want[name])
-		}
-	}
+	s.isAsBefore(printed, want)
 	if rows := carom("links", "list", "--server", s.admin, "--token", token); rows.code != exitDone ||
 		!strings.Contains(rows.out, "winter-mei") || strings.Contains(rows.out, "boots") {
 		t.Errorf("the token of nordic lists %q, %q", rows.out, rows.errOut)
 	}
-	fresh := s.mint("fresh")
-	s.eventually("a new link answers", func() bool { return get(t, s.http, fresh).status == http.StatusFound })
 	if n := s.number("fresh"); n <= lastNumber {
 		t.Errorf("the first new link is number %d, which was given out: %d were", n, lastNumber)
 	}
 	if a := get(t, s.http, lost); a.header.Get("Location") != "https://www.acme.example/not-found" {
 		t.Errorf("a link that is lost answers %d %s", a.status, a.header.Get("Location"))
 	}
-	for _, report := range []string{"influencers", "campaigns", "utm", "geo", "conversions", "ledger"} {
-		s.report(report)
-	}
 }
 
 // ClickHouse and every backup are lost, a node's snapshot is left: what is printed works again, and minting goes on.
 func TestDisasterSnapshot(t *testing.T) {
-	today := time.Now().UTC().Truncate(24 * time.Hour)
 	old := startUp(t, filepath.Join(t.TempDir(), "old"), "--empty")
-	loadWorld(old, today)
-	printed := old.shortURLs()
-	old.carom("keys", "rotate", "--brand", "acme", "--kind", "code")
-	old.carom("keys", "retire", "--brand", "acme", "--kind", "code", "--key-id", "0")
-	printed["acme/after"] = old.mint("after")
-	old.carom("links", "disable", "app-chiara")
-	want := map[string]string{}
-	old.eventually("the edge knows all of it", func() bool {
-		want = old.answers(printed)
-		return strings.HasPrefix(want["acme/after"], "Found") && strings.HasSuffix(want["acme/app-chiara"], "acme.example/sale") &&
-			strings.HasSuffix(want["acme/boots-tom code"], "acme.example/not-found")
-	})
+	printed, want := old.printWorld()
 	old.interrupt()
 	snapshot := filepath.Join(old.dir, snapshotFile)
 	if err := os.Remove(snapshot); err != nil { // a changed one is written after a minute, a missing one at once
@@ -143,18 +143,8 @@ func TestDisasterSnapshot(t *testing.T) {
 		}
 	}
 	s := startUp(t, dir)
-	got := s.answers(printed)
-	for name := range want {
-		if got[name] != want[name] {
-			t.Errorf("%s answers %q, before %q", name, got[name], want[name])
-		}
-	}
-	fresh := s.mint("fresh")
-	s.eventually("a new link answers", func() bool { return get(t, s.http, fresh).status == http.StatusFound })
+	s.isAsBefore(printed, want)
 	s.carom("links", "list")
-	for _, report := range []string{"influencers", "campaigns", "utm", "geo", "conversions", "ledger"} {
-		s.report(report)
-	}
 }
 
 // restore puts a file back into a data directory whose carom up does not run.
