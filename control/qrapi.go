@@ -13,14 +13,8 @@ import (
 
 // A QRPicture is how a QR code is asked for.
 type QRPicture struct {
-	Brand  string `query:"brand" doc:"key of a brand, for a key that several have"`
-	Format string `query:"format" default:"png" enum:"png,svg"`
-	Size   int    `query:"size" default:"512" doc:"side in pixels, quiet zone included"`
-	Level  string `query:"level" default:"M" enum:"L,M,Q,H" doc:"error correction: 7, 15, 25 or 30 % may be unreadable"`
-}
-
-func (p QRPicture) config() qr.Config {
-	return qr.Config{Format: p.Format, Size: p.Size, Level: p.Level}
+	Brand string `query:"brand" doc:"key of a brand, for a key that several have"`
+	qr.Config
 }
 
 type linkQRRequest struct {
@@ -54,10 +48,10 @@ func (c *Control) linkQR(ctx context.Context, in *linkQRRequest) (*qrAnswer, err
 		return nil, huma.Error409Conflict("link " + in.Link + " has no short URL: " + link.Why)
 	}
 	var picture bytes.Buffer
-	if err := in.config().Draw(&picture, link.ShortURL); err != nil {
+	if err := in.Draw(&picture, link.ShortURL); err != nil {
 		return nil, c.qrProblem(err)
 	}
-	return &qrAnswer{in.config().ContentType(), picture.Bytes()}, nil
+	return &qrAnswer{in.ContentType(), picture.Bytes()}, nil
 }
 
 // campaignQR streams: a campaign may have more links than pictures fit into memory.
@@ -66,13 +60,13 @@ func (c *Control) campaignQR(ctx context.Context, in *campaignQRRequest) (*huma.
 	if _, _, err := c.catalog.Load().linksWhere(scope, filter); err != nil {
 		return nil, c.problem(err)
 	}
-	if err := in.config().Check(); err != nil {
+	if err := in.Check(); err != nil {
 		return nil, c.qrProblem(err)
 	}
 	return c.stream("draw QR codes", func(ctx huma.Context) error {
 		ctx.SetHeader("Content-Type", "application/zip")
 		ctx.SetHeader("Content-Disposition", "attachment; filename="+in.Campaign+".zip")
-		out, err := qr.NewArchive(ctx.BodyWriter(), in.config())
+		out, err := qr.NewArchive(ctx.BodyWriter(), in.Config)
 		if err != nil {
 			return err
 		}

@@ -15,18 +15,17 @@ type linksQRCommand struct {
 	Links    []string `arg:"" optional:"" name:"link" help:"Keys of links. One is drawn as a picture, several as a zip."`
 	Campaign string   `placeholder:"C" help:"All links of this campaign, as a zip."`
 	Brand    string   `placeholder:"B" help:"Brand of the links or the campaign, where several have one of this key."`
-	Format   string   `default:"png" enum:"png,svg" help:"One of ${enum}."`
-	Size     int      `default:"512" placeholder:"PX" help:"Side of a picture in pixels, quiet zone included (${default})."`
-	Level    string   `default:"M" enum:"L,M,Q,H" help:"Error correction: 7, 15, 25 or 30 % of the code may be unreadable (${default})."`
-	Output   string   `short:"o" type:"path" placeholder:"FILE" help:"File to write; standard output otherwise."`
+
+	qr.Config
+
+	Output string `short:"o" type:"path" placeholder:"FILE" help:"File to write; standard output otherwise."`
 
 	controlTarget
 }
 
 // Run draws what is named; a file that is not complete is not left behind under its name.
 func (c *linksQRCommand) Run(ctx context.Context, terminal *console) error {
-	config := qr.Config{Format: c.Format, Size: c.Size, Level: c.Level}
-	if err := config.Check(); err != nil {
+	if err := c.Check(); err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	if (len(c.Links) == 0) == (c.Campaign == "") {
@@ -39,9 +38,9 @@ func (c *linksQRCommand) Run(ctx context.Context, terminal *console) error {
 	if err != nil {
 		return err
 	}
-	draw := func(w io.Writer) error { return c.drawAll(ctx, client, config, w, newStatusLine(terminal.Err)) }
+	draw := func(w io.Writer) error { return c.drawAll(ctx, client, w, newStatusLine(terminal.Err)) }
 	if len(c.Links) == 1 {
-		draw = func(w io.Writer) error { return c.drawOne(ctx, client, config, w) }
+		draw = func(w io.Writer) error { return c.drawOne(ctx, client, w) }
 	}
 	if c.Output == "" {
 		return draw(terminal.Out)
@@ -52,7 +51,7 @@ func (c *linksQRCommand) Run(ctx context.Context, terminal *console) error {
 // errNoAddress is the refusal to draw a link that nothing answers.
 var errNoAddress = errors.New("it has no short URL")
 
-func (c *linksQRCommand) drawOne(ctx context.Context, client *control.Client, config qr.Config, w io.Writer) error {
+func (c *linksQRCommand) drawOne(ctx context.Context, client *control.Client, w io.Writer) error {
 	link, err := client.Link(ctx, c.Brand, c.Links[0])
 	if err != nil {
 		return err
@@ -60,11 +59,11 @@ func (c *linksQRCommand) drawOne(ctx context.Context, client *control.Client, co
 	if link.ShortURL == "" {
 		return fmt.Errorf("draw link %q: %w: %s", link.Link.Link, errNoAddress, link.Why)
 	}
-	return config.Draw(w, link.ShortURL)
+	return c.Draw(w, link.ShortURL)
 }
 
-func (c *linksQRCommand) drawAll(ctx context.Context, client *control.Client, config qr.Config, w io.Writer, status statusLine) error {
-	archive, err := qr.NewArchive(w, config)
+func (c *linksQRCommand) drawAll(ctx context.Context, client *control.Client, w io.Writer, status statusLine) error {
+	archive, err := qr.NewArchive(w, c.Config)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 
 func TestArchive(t *testing.T) {
 	var file bytes.Buffer
-	a, err := qr.NewArchive(&file, qr.Default())
+	a, err := qr.NewArchive(&file, usual())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestArchiveOfPicturesThatCannotBeDrawn(t *testing.T) {
 }
 
 func BenchmarkArchive(b *testing.B) {
-	a, err := qr.NewArchive(io.Discard, qr.Default())
+	a, err := qr.NewArchive(io.Discard, usual())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -13,15 +13,16 @@ import (
 	"github.com/skip2/go-qrcode"
 )
 
-// A Config says how codes are drawn.
+// A Config says how codes are drawn. Its tags make of it flags of the command line and parameters of the API, with the same defaults:
+// they suit a short link on a screen or a small print.
 type Config struct {
-	Format string // png or svg
-	Size   int    // side of the picture in pixels, its quiet zone included: minSize to maxSize
-	Level  string // how much may be dirty or hidden: L 7 %, M 15 %, Q 25 %, H 30 %; more makes finer patterns
+	// Format is png or svg.
+	Format string `query:"format" default:"png" enum:"png,svg" help:"One of ${enum}."`
+	// Size is the side of the picture in pixels, its quiet zone included: minSize to maxSize.
+	Size int `query:"size" default:"512" placeholder:"PX" doc:"side in pixels, quiet zone included" help:"Side of a picture in pixels, quiet zone included (${default})."`
+	// Level is how much may be dirty or hidden: L 7 %, M 15 %, Q 25 %, H 30 %; more makes finer patterns.
+	Level string `query:"level" default:"M" enum:"L,M,Q,H" doc:"error correction: 7, 15, 25 or 30 % may be unreadable" help:"Error correction: 7, 15, 25 or 30 % of the code may be unreadable (${default})."`
 }
-
-// Default suits a short link on a screen or a small print.
-func Default() Config { return Config{Format: "png", Size: 512, Level: "M"} }
 
 // Sides of pictures in pixels: the smallest code and its quiet zone are 29 modules wide, and a poster takes an SVG.
 const (

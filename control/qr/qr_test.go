@@ -19,6 +19,9 @@ import (
 	"carom/control/qr/qrtest"
 )
 
+// usual is what a code on a screen is drawn with.
+func usual() qr.Config { return qr.Config{Format: "png", Size: 512, Level: "M"} }
+
 // read decodes a picture that must be readable.
 func read(t testing.TB, picture image.Image) string {
 	t.Helper()
@@ -119,7 +122,7 @@ func TestAnyShortURLReadsBack(t *testing.T) {
 		address := "https://" + rapid.StringMatching(`[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?\.example`).Draw(t, "host") + "/" +
 			rapid.StringMatching(`[0-9A-Za-z]{11}|[a-z0-9][a-z0-9_-]{2,63}(~[0-9A-Za-z]{6})?`).Draw(t, "path")
 		var file bytes.Buffer
-		if err := qr.Default().Draw(&file, address); err != nil {
+		if err := usual().Draw(&file, address); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := qrtest.DecodePNG(&file); err != nil || got != address {
@@ -171,7 +174,7 @@ func TestPicturesThatCannotBeDrawn(t *testing.T) {
 			t.Errorf("%s: %v and %d bytes, want %v", test.why, err, file.Len(), test.want)
 		}
 	}
-	if err := qr.Default().Draw(&bytes.Buffer{}, strings.Repeat("x", 5000)); err == nil {
+	if err := usual().Draw(&bytes.Buffer{}, strings.Repeat("x", 5000)); err == nil {
 		t.Error("5000 bytes fit a QR code")
 	}
 }
@@ -180,7 +183,7 @@ func BenchmarkDraw(b *testing.B) {
 	for _, format := range []string{"png", "svg"} {
 		b.Run(format, func(b *testing.B) {
 			b.ReportAllocs()
-			c := qr.Default()
+			c := usual()
 			c.Format = format
 			for b.Loop() {
 				var file bytes.Buffer
