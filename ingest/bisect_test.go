@@ -13,7 +13,6 @@ import (
 	"pgregory.net/rapid"
 
 	"carom/deploy/engine"
-	"carom/geo"
 	"carom/ingest/chtest"
 	"carom/ingest/faults"
 	"carom/ingest/ring"
@@ -135,10 +134,6 @@ func TestKilledWhileCuttingUp(t *testing.T) {
 // frozenClicks is a frozen block of n different clicks.
 func frozenClicks(t testing.TB, n int) *block {
 	t.Helper()
-	places, err := geo.New(geo.Default())
-	if err != nil {
-		t.Fatal(err)
-	}
 	agents, err := NewAgents(agentCache)
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +142,7 @@ func frozenClicks(t testing.TB, n int) *block {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := newPart(newClickTable(Default(), places, agents, newFlushMetrics(clicksDir)))
+	p := newPart(newClickTable(Default(), noPlaces(t), agents, newFlushMetrics(clicksDir)))
 	now := time.Now()
 	p.begin(weekOf(now.UnixMilli()))
 	for i := range n {

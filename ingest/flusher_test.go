@@ -16,20 +16,26 @@ import (
 	"carom/ingest/chtest"
 )
 
-// testIngest starts an ingest against dsn; change may adjust its configuration.
-func testIngest(t *testing.T, dsn string, change func(*Config)) (*Ingest, *prometheus.Registry) {
+// noPlaces is a database that knows no place.
+func noPlaces(t testing.TB) *geo.DB {
 	t.Helper()
 	places, err := geo.New(geo.Default())
 	if err != nil {
 		t.Fatal(err)
 	}
+	return places
+}
+
+// testIngest starts an ingest against dsn; change may adjust its configuration.
+func testIngest(t *testing.T, dsn string, change func(*Config)) (*Ingest, *prometheus.Registry) {
+	t.Helper()
 	c := Default()
 	c.ClickHouse, c.Node, c.BatchAge = dsn, 7, 50*time.Millisecond
 	if change != nil {
 		change(&c)
 	}
 	reg := prometheus.NewRegistry()
-	in, err := New(c, places, reg, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	in, err := New(c, noPlaces(t), reg, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

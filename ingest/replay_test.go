@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"carom/deploy/engine"
-	"carom/geo"
 	"carom/ingest/chtest"
 	"carom/ingest/faults"
 )
@@ -22,13 +21,9 @@ import (
 // replaySpool replays as the command does.
 func replaySpool(ctx context.Context, t *testing.T, dsn, dir string, adopt bool) (last ReplayProgress, err error) {
 	t.Helper()
-	places, err := geo.New(geo.Default())
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := Default()
 	c.ClickHouse, c.Spool, c.BatchRows = dsn, dir, 300
-	err = Replay(ctx, c, adopt, places, func(p ReplayProgress) { last = p }, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	err = Replay(ctx, c, adopt, noPlaces(t), func(p ReplayProgress) { last = p }, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	return last, err
 }
 

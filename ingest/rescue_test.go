@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"carom/deploy/engine"
-	"carom/geo"
 	"carom/ingest/chtest"
 	"carom/ingest/faults"
 )
@@ -28,13 +27,9 @@ func watchedRescue(
 	ctx context.Context, t *testing.T, dsn, dir string, adopt bool, watch func(RescueProgress),
 ) (RescueReport, error) {
 	t.Helper()
-	places, err := geo.New(geo.Default())
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := Default()
 	c.ClickHouse, c.Spool, c.BatchRows, c.Ring.SegmentBytes = dsn, dir, 300, 64<<10
-	return Rescue(ctx, c, adopt, places, watch, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	return Rescue(ctx, c, adopt, noPlaces(t), watch, slog.New(slog.NewTextHandler(t.Output(), nil)))
 }
 
 // damageStates makes the spool forget what it has sent.

@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"carom/deploy/engine"
-	"carom/geo"
 	"carom/ingest/chtest"
 	"carom/ingest/faults"
 	"carom/ingest/ring"
@@ -190,14 +189,10 @@ func newTestIngest(t *testing.T, dsn string, change func(*Config)) *Ingest {
 
 func tryIngest(t *testing.T, dsn string, reg *prometheus.Registry, change func(*Config)) (*Ingest, error) {
 	t.Helper()
-	places, err := geo.New(geo.Default())
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := Default()
 	c.ClickHouse, c.Node, c.BatchAge = dsn, 7, 50*time.Millisecond
 	change(&c)
-	return New(c, places, reg, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	return New(c, noPlaces(t), reg, slog.New(slog.NewTextHandler(t.Output(), nil)))
 }
 
 // A spool that is in use, was copied, or belongs to another node is refused with words that help.
