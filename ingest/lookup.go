@@ -16,7 +16,6 @@ import (
 type lookup struct {
 	writer *writer
 	kind   recordKind
-	span   string // the column that decides the partition
 	given  rows   // what identifies the records asked for; names as in the table
 	ttl    string // after which the table forgets a row, as an expression of its columns; "" = never
 }
@@ -32,7 +31,6 @@ const expiryMargin = 24 * time.Hour
 
 func newLookup(ctx context.Context, w *writer, kind recordKind) (*lookup, error) {
 	l := &lookup{writer: w, kind: kind, given: kind.identity()}
-	l.span = l.given.data().moment
 	var text proto.ColStr
 	err := w.do(ctx, ch.Query{
 		Body: fmt.Sprintf("SELECT extract(engine_full, ' TTL (.*?)(?: SETTINGS .*)?$') FROM system.tables "+
@@ -94,7 +92,7 @@ func (l *lookup) find(ctx context.Context, input proto.Input, first, last int64,
 		Body: fmt.Sprintf(`SELECT place, any(toString(batch_id)) FROM given INNER JOIN
 			(SELECT %[1]s, batch_id FROM %[3]s WHERE (%[2]s) IN (SELECT %[2]s FROM given)
 				AND %[4]s BETWEEN fromUnixTimestamp64Milli(%[5]d, 'UTC') AND fromUnixTimestamp64Milli(%[6]d, 'UTC')) AS held
-			USING (%[1]s) GROUP BY place`, all, sorted, l.kind.name, l.span, first, last),
+			USING (%[1]s) GROUP BY place`, all, sorted, l.kind.name, l.given.data().moment, first, last),
 		ExternalTable: "given", ExternalData: input,
 		Result: proto.Results{{Name: "", Data: &at}, {Name: "", Data: &batch}},
 		OnResult: func(context.Context, proto.Block) error {
