@@ -150,7 +150,7 @@ func readIdentity(path string) (who identity, err error) {
 // seed is the identity as a number.
 func (who identity) seed() (uint64, error) {
 	seed, err := strconv.ParseUint(who.Spool, 16, 64)
-	if err != nil || len(who.Spool) != 16 {
+	if err != nil || len(who.Spool) != spoolIDLen {
 		return 0, fmt.Errorf("identity %q is not sixteen hex digits", who.Spool)
 	}
 	return seed, nil
