@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -86,6 +87,15 @@ func (c *controlled) importSamples() {
 	}
 }
 
+// importCampaign imports what links need: brand acme, its domain go.acme.example, creator lena and campaign spring.
+func (c *controlled) importCampaign(destination string) {
+	c.t.Helper()
+	c.must("import", "brands", c.file("brands.csv", "brand,name,currency\nacme,Acme,EUR\n"))
+	c.must("import", "domains", c.file("domains.csv", "host,brand\ngo.acme.example,acme\n"))
+	c.must("import", "influencers", c.file("influencers.csv", "influencer,name\nlena,Lena\n"))
+	c.must("import", "campaigns", c.file("campaigns.csv", "campaign,brand,name,destination\nspring,acme,Spring,"+destination+"\n"))
+}
+
 func TestImportCommand(t *testing.T) {
 	c := newControlled(t)
 	good := c.file("brands.csv", "brand,name,currency\nacme,Acme,EUR\n")
@@ -148,7 +158,12 @@ func readCSV(t *testing.T, path string) [][]string {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	records, err := csv.NewReader(file).ReadAll()
+	return parseCSV(t, file)
+}
+
+func parseCSV(t *testing.T, text io.Reader) [][]string {
+	t.Helper()
+	records, err := csv.NewReader(text).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}

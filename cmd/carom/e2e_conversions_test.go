@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -22,10 +21,7 @@ func loadStatement(t *testing.T, s *system, today time.Time, clicks map[string]*
 	sent := time.Now()
 	s.load("conversions", text)
 	known := time.Now()
-	lines, err := csv.NewReader(strings.NewReader(text)).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
+	lines := parseCSV(t, strings.NewReader(text))
 	var told []*message
 	for _, line := range lines[1:] {
 		fields := url.Values{}

@@ -14,10 +14,7 @@ import (
 // A stopped import has stored whole parts; done again, it does the rest only.
 func TestImportCommandGoesOnAfterAnInterruption(t *testing.T) {
 	c := newControlled(t)
-	c.must("import", "brands", c.file("brands.csv", "brand,name,currency\nacme,Acme,EUR\n"))
-	c.must("import", "domains", c.file("domains.csv", "host,brand\ngo.acme.example,acme\n"))
-	c.must("import", "influencers", c.file("influencers.csv", "influencer,name\nlena,Lena\n"))
-	c.must("import", "campaigns", c.file("campaigns.csv", "campaign,brand,name,destination\nspring,acme,Spring,https://shop.example/\n"))
+	c.importCampaign("https://shop.example/")
 	links := bytes.NewBufferString("link,campaign,influencer,domain\n")
 	const lines = 2*control.ChunkRows + 1
 	for i := range lines {

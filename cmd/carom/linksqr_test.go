@@ -3,7 +3,6 @@ package main
 import (
 	"archive/zip"
 	"bytes"
-	"encoding/csv"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,8 +42,11 @@ func TestLinksQRCommand(t *testing.T) {
 		if got := len(archive.File) - 1; got != test.files {
 			t.Errorf("%s: %d pictures, want %d", test.why, got, test.files)
 		}
-		index := readCSVFrom(t, archive, "links.csv")
-		for _, line := range index[1:] {
+		list, err := archive.Open("links.csv")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range parseCSV(t, list)[1:] {
 			file, err := archive.Open(line[2])
 			if err != nil {
 				t.Fatal(err)
@@ -83,19 +85,4 @@ func TestLinksQRCommand(t *testing.T) {
 	if got := c.carom("links", "qr", "boots-lena-reel"); got.code != exitFailed || !strings.Contains(got.errOut, "it has no short URL: its key is retired") {
 		t.Errorf("a link of a retired key: %+v", got)
 	}
-}
-
-// readCSVFrom reads a table in a zip.
-func readCSVFrom(t *testing.T, archive *zip.ReadCloser, name string) [][]string {
-	t.Helper()
-	file, err := archive.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	records, err := csv.NewReader(file).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return records
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"io"
 	"net"
@@ -145,12 +144,8 @@ func (s *system) load(kind, lines string) {
 // "brand/key code" the signed code's.
 func (s *system) shortURLs() map[string]string {
 	s.t.Helper()
-	lines, err := csv.NewReader(strings.NewReader(s.carom("links", "export"))).ReadAll()
-	if err != nil {
-		s.t.Fatal(err)
-	}
 	urls := map[string]string{}
-	for _, line := range lines[1:] { // link, short_url, brand, campaign, influencer, domain, code, …
+	for _, line := range parseCSV(s.t, strings.NewReader(s.carom("links", "export")))[1:] { // link, short_url, brand, campaign, influencer, domain, code, …
 		key, short, code := line[2]+"/"+line[0], line[1], line[6]
 		urls[key] = short
 		urls[key+" code"] = short[:strings.LastIndexByte(short, '/')+1] + code
