@@ -66,7 +66,9 @@ func startCarom(ctx context.Context, cpu int, program string, w *world, c caromC
 	cmd := exec.Command(program, "serve", "--listen", public, "--admin", admin, "--node", strconv.Itoa(c.number),
 		"--cluster-secret", w.secretFile, "--geo-country", c.countryDB, "--pprof",
 		"--batch-rows", strconv.Itoa(c.batchRows))
+	name := "carom"
 	if c.spool != "" {
+		name = "carom-spool"
 		cmd.Args = append(cmd.Args, "--spool", c.spool, "--spool-budget", strconv.Itoa(c.bufferBytes))
 	} else {
 		cmd.Args = append(cmd.Args, "--buffer-bytes", strconv.Itoa(c.bufferBytes))
@@ -75,10 +77,6 @@ func startCarom(ctx context.Context, cpu int, program string, w *world, c caromC
 		cmd.Args = append(cmd.Args, "--trusted-proxies", "127.0.0.1")
 	}
 	cmd.Env = append(os.Environ(), "CAROM_CLICKHOUSE="+c.dsn) // it holds a password
-	name := "carom"
-	if c.spool != "" {
-		name = "carom-spool"
-	}
 	p, err := startProcess(ctx, name, public, cpu, cmd)
 	if err != nil {
 		return nil, err
