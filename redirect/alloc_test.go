@@ -2,7 +2,10 @@
 
 package redirect
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // A redirect allocates nothing: from the parsed request to the prepared answer, the record in the ring included.
 func TestHandlerDoesNotAllocate(t *testing.T) {
@@ -65,5 +68,39 @@ func TestHandlerDoesNotAllocate(t *testing.T) {
 		if n := len(sink.records(t, 1000)); (n == 0) != (c.status == 404) {
 			t.Errorf("%s: %d records in the ring", c.name, n)
 		}
+	}
+}
+
+// Nor do the connection's own reads and writes, whether the next request is there in time or not.
+func TestConnectionDoesNotAllocate(t *testing.T) {
+	server, client := yieldingPair(t)
+	timed := &timedConn{Conn: server, timeouts: &timeouts{read: time.Minute, write: time.Minute, idle: time.Minute}}
+	answers, requests, b := []byte("answer"), []byte("request"), make([]byte, 64)
+	asked := make(chan struct{})
+	defer close(asked)
+	go func() {
+		for range asked { // the server waits for these
+			_, _ = client.Write(requests)
+		}
+	}()
+	n := 0
+	allocations := testing.AllocsPerRun(4*probeEvery, func() {
+		if _, err := timed.Write(answers); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Read(b); err != nil {
+			t.Fatal(err)
+		}
+		if n++; n%4 == 0 {
+			asked <- struct{}{}
+		} else if _, err := client.Write(requests); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := timed.Read(b); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocations != 0 {
+		t.Errorf("%v allocations per request, want 0", allocations)
 	}
 }

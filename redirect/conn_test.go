@@ -38,7 +38,7 @@ func timedPair(t *testing.T, limits timeouts) (server, client net.Conn) {
 	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
-	if server, err = (timedListener{l, &limits}).Accept(); err != nil {
+	if server, err = (timedListener{yielding(l.(*net.TCPListener)), &limits}).Accept(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = errors.Join(server.Close(), client.Close()) })

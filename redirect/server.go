@@ -159,6 +159,7 @@ func (s *Server) Start() error {
 		return fmt.Errorf("listen for redirects on %s: %w", s.config.Listen, err)
 	}
 	s.socket = l.(*net.TCPListener)
+	l = yielding(s.socket)
 	if s.config.ProxyHeader {
 		l = &proxiedListener{Listener: l, proxies: s.config.Proxies, timeout: s.config.ReadTimeout}
 	}
