@@ -29,7 +29,7 @@ func (c *Control) Backup(ctx context.Context, w io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, moment.Close(ctx)) }()
-	return moment.Write(ctx, w, c.cfg.Version)
+	return moment.Write(ctx, w, c.cfg.Version, c.signer)
 }
 
 // takeMoment keeps changes away until the moment is taken: none is half in it.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"carom/control/backup"
 	"carom/control/lease"
 	"carom/redirect"
 )
@@ -50,6 +51,7 @@ type Control struct {
 	cfg    Config
 	store  store
 	sealer *redirect.Sealer
+	signer *backup.Signer
 	logins *loginLimit
 	rates  *rateLimit
 	once   *pending
@@ -84,10 +86,14 @@ func New(cfg Config) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
+	signer, err := backup.NewSigner(cfg.ClusterSecret)
+	if err != nil {
+		return nil, err
+	}
 	held := lease.Default()
 	held.Conn, held.Address, held.Lasts = cmp.Or(cfg.LeaseConn, cfg.Conn), cfg.Address, cfg.Lease
 	c := &Control{
-		cfg: cfg, sealer: sealer, lease: lease.New(held), led: make(chan struct{}),
+		cfg: cfg, sealer: sealer, signer: signer, lease: lease.New(held), led: make(chan struct{}),
 		logins: newLoginLimit(cfg.Now), rates: newRateLimit(cfg.Rate, cfg.Burst, cfg.Now), once: newPending(),
 	}
 	c.store = store{cfg.Conn, c.lease.Check}
