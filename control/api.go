@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// apiPrefix is where the API begins on the admin listener.
-	apiPrefix = "/api/v1"
+	// APIPrefix is where the API begins on the admin listener.
+	APIPrefix = "/api/v1"
 	// maxImportBody holds ChunkRows lines of the longest sensible sort.
 	maxImportBody = 64 << 20
 	// importReadTimeout bounds how long a client may take to send it.
@@ -32,7 +32,7 @@ func (c *Control) API(mux *http.ServeMux) huma.API {
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}}
 	config.Security = []map[string][]string{{"bearer": {}}}
 	config.RejectUnknownQueryParameters = true // a misspelt filter must not show everything
-	api := humago.NewWithPrefix(mux, apiPrefix, config)
+	api := humago.NewWithPrefix(mux, APIPrefix, config)
 	api.UseMiddleware(c.onlyLeader(api), c.authorizeOperation(api), c.limitRate(api), c.wholeQuery(api), c.answerOnce(api))
 	c.registerImport(api)
 	c.registerBrands(api)

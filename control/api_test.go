@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"carom/control"
+	"carom/control/client"
+	"carom/control/sheet"
 	"carom/redirect"
 )
 
@@ -38,9 +40,10 @@ func (w *world) token(role control.Role, brands ...string) string {
 	return secret
 }
 
-func client(t *testing.T, server, token string) *control.Client {
+// connect returns a client of the API at server.
+func connect(t *testing.T, server, token string) *client.Client {
 	t.Helper()
-	c, err := control.NewClient(server, token)
+	c, err := client.New(server, token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +101,7 @@ func (w *world) twoBrands() {
 func TestLinksAreShownWithTheirShortURLs(t *testing.T) {
 	w := newWorld(t)
 	w.twoBrands()
-	c := client(t, w.serve(), w.token(control.Analyst))
+	c := connect(t, w.serve(), w.token(control.Analyst))
 	page, err := c.Links(t.Context(), control.LinkFilter{Brand: "acme"}, "", 10)
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +140,7 @@ func TestLinksAreShownWithTheirShortURLs(t *testing.T) {
 func TestLinksArePaged(t *testing.T) {
 	w := newWorld(t)
 	w.twoBrands()
-	c := client(t, w.serve(), w.token(control.Analyst))
+	c := connect(t, w.serve(), w.token(control.Analyst))
 	var seen []string
 	cursor := ""
 	for range 10 {
@@ -234,7 +237,7 @@ func TestAPIRefusals(t *testing.T) {
 func TestScopedTokenSeesItsBrandOnly(t *testing.T) {
 	w := newWorld(t)
 	w.twoBrands()
-	c := client(t, w.serve(), w.token(control.Admin, "acme"))
+	c := connect(t, w.serve(), w.token(control.Admin, "acme"))
 	page, err := c.Links(t.Context(), control.LinkFilter{}, "", 100)
 	if err != nil || len(page.Links) != 2 {
 		t.Errorf("%d links, %v; want the 2 of acme", len(page.Links), err)
@@ -279,7 +282,7 @@ func TestGuessingTokensIsSlowedDown(t *testing.T) {
 
 func TestImportPartKeepsLineNumbersOfTheFile(t *testing.T) {
 	w := newWorld(t)
-	c := client(t, w.serve(), w.token(control.Admin))
+	c := connect(t, w.serve(), w.token(control.Admin))
 	got, err := c.Import(t.Context(), "brands", 501, []byte("brand,name,currency\nacme,Acme,EUR\n\n-,Bad,EUR\n\"bro\nken\",\"B\"x,EUR\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -298,7 +301,7 @@ func TestImportFileRefusesTheHeaderBeforeSending(t *testing.T) {
 	asked := false
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
 	defer server.Close()
-	_, err := client(t, server.URL, "token").ImportFile(t.Context(), "links", strings.NewReader("link,domain\n"), nil)
+	_, err := connect(t, server.URL, "token").ImportFile(t.Context(), "links", strings.NewReader("link,domain\n"), nil)
 	if err == nil || !strings.Contains(err.Error(), `needs the column "campaign"`) || asked {
 		t.Errorf("%v, asked %v", err, asked)
 	}
@@ -309,12 +312,12 @@ func TestClientTellsWhatAnAnswerSays(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "call it localhost"+strings.Repeat(".", 1000), http.StatusMisdirectedRequest)
 	}))
-	_, err := client(t, server.URL, "token").Tokens(t.Context())
+	_, err := connect(t, server.URL, "token").Tokens(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "421 Misdirected Request: call it localhost") || len(err.Error()) > 500 {
 		t.Errorf("an answer that is not the API's: %v", err)
 	}
 	server.Close()
-	_, err = client(t, server.URL, "token").Tokens(t.Context())
+	_, err = connect(t, server.URL, "token").Tokens(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "see that carom up or carom control runs") {
 		t.Errorf("no answer: %v", err)
 	}
@@ -322,7 +325,7 @@ func TestClientTellsWhatAnAnswerSays(t *testing.T) {
 
 func TestImportFileSendsPartsAndFindsRepeatsAcrossThem(t *testing.T) {
 	w := newWorld(t)
-	c := client(t, w.serve(), w.token(control.Editor))
+	c := connect(t, w.serve(), w.token(control.Editor))
 	var file strings.Builder
 	file.WriteString("influencer,name\n")
 	line := func(text string) { file.WriteString(text + "\n") }
@@ -337,15 +340,15 @@ func TestImportFileSendsPartsAndFindsRepeatsAcrossThem(t *testing.T) {
 	}
 	line("mended,Mended")
 	line("last,Last")
-	var steps []control.Progress
-	got, err := c.ImportFile(t.Context(), "influencers", strings.NewReader(file.String()), func(p control.Progress) error {
+	var steps []client.Progress
+	got, err := c.ImportFile(t.Context(), "influencers", strings.NewReader(file.String()), func(p client.Progress) error {
 		steps = append(steps, p)
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []control.Reject{
+	want := []sheet.Reject{
 		{Line: control.ChunkRows + 2, Column: "name", Reason: "contains a control character", Value: "Two\nlines"},
 		{Line: control.ChunkRows + 4, Column: "influencer", Reason: "repeats the key of line 2", Value: "creator-0"},
 		{Line: control.ChunkRows + 5, Column: "name", Reason: "is required"},
@@ -356,7 +359,7 @@ func TestImportFileSendsPartsAndFindsRepeatsAcrossThem(t *testing.T) {
 	if diff := cmp.Diff(want, got.Rejected); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	var told []control.Reject
+	var told []sheet.Reject
 	for _, step := range steps {
 		told = append(told, step.Rejected...)
 	}
@@ -371,7 +374,7 @@ func TestImportFileSendsPartsAndFindsRepeatsAcrossThem(t *testing.T) {
 // TestRejectsAreBounded: a file full of mistakes is told of line by line, and nobody holds all of it.
 func TestRejectsAreBounded(t *testing.T) {
 	w := newWorld(t)
-	c := client(t, w.serve(), w.token(control.Editor))
+	c := connect(t, w.serve(), w.token(control.Editor))
 	const bad = 25_000
 	file := "influencer,name\ngood,Good\n" + strings.Repeat("bad,\n", bad/2) + strings.Repeat("good,Good\n", bad/2)
 
@@ -380,7 +383,7 @@ func TestRejectsAreBounded(t *testing.T) {
 		t.Errorf("in one request: %d listed, %d in all, %v", len(whole.Rejected), whole.Rejects(), err)
 	}
 	line := 2
-	parts, err := c.ImportFile(t.Context(), "influencers", strings.NewReader(file), func(p control.Progress) error {
+	parts, err := c.ImportFile(t.Context(), "influencers", strings.NewReader(file), func(p client.Progress) error {
 		for _, r := range p.Rejected {
 			if line++; r.Line != line {
 				t.Fatalf("told of line %d, want %d", r.Line, line)
@@ -392,7 +395,7 @@ func TestRejectsAreBounded(t *testing.T) {
 		t.Errorf("in parts: told up to line %d, %d listed, %d in all, %v", line, len(parts.Rejected), parts.Rejects(), err)
 	}
 	stop := errors.New("disk full")
-	if _, err := c.ImportFile(t.Context(), "influencers", strings.NewReader(file), func(control.Progress) error { return stop }); !errors.Is(err, stop) {
+	if _, err := c.ImportFile(t.Context(), "influencers", strings.NewReader(file), func(client.Progress) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("progress failed: %v", err)
 	}
 }
@@ -400,10 +403,10 @@ func TestRejectsAreBounded(t *testing.T) {
 // TestHugeCell is one line's mistake; a quote left open is the file's.
 func TestHugeCell(t *testing.T) {
 	w := newWorld(t)
-	c := client(t, w.serve(), w.token(control.Editor))
+	c := connect(t, w.serve(), w.token(control.Editor))
 	huge := strings.Repeat("x", 1<<20)
 	send := func(file string) (control.Result, error) {
-		return c.ImportFile(t.Context(), "influencers", strings.NewReader(file), func(control.Progress) error { return nil })
+		return c.ImportFile(t.Context(), "influencers", strings.NewReader(file), func(client.Progress) error { return nil })
 	}
 	got, err := send("\ufeffinfluencer,name\r\nfirst,First\r\nsecond,\"" + huge + "\"\r\n" + huge + ",Third\r\nfourth,Fourth\r\n")
 	if err != nil || got.Created != 2 || len(got.Rejected) != 2 {
@@ -427,7 +430,7 @@ func TestHugeCell(t *testing.T) {
 func TestDisableAndEnable(t *testing.T) {
 	w := newWorld(t)
 	w.twoBrands()
-	c := client(t, w.serve(), w.token(control.Editor))
+	c := connect(t, w.serve(), w.token(control.Editor))
 	for _, step := range []struct {
 		target       control.Target
 		table, where string

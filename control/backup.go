@@ -64,8 +64,3 @@ func (c *Control) registerBackup(api huma.API) {
 		}), nil
 	})
 }
-
-// Backup copies a backup to w. What was written before an error is none.
-func (c *Client) Backup(ctx context.Context, w io.Writer) error {
-	return c.Fetch(ctx, "/backup", nil, w)
-}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"carom/control/sheet"
 	"carom/redirect"
 )
 
@@ -133,8 +134,8 @@ func (c *catalog) policy(brand uint32) redirect.DestinationPolicy {
 
 // brand finds the brand that a record names. The error is a *cellError; it does not tell a brand that scope may not see
 // from one that is not there.
-func (c *catalog) brand(scope Scope, rec record) (*brandRow, error) {
-	b := c.brands.byKey[rec.cell("brand")]
+func (c *catalog) brand(scope Scope, rec sheet.Record) (*brandRow, error) {
+	b := c.brands.byKey[rec.Cell("brand")]
 	if b == nil || !scope.Sees(b.Brand) {
 		return nil, refuse("brand", "is unknown: import it with brands first")
 	}
@@ -142,8 +143,8 @@ func (c *catalog) brand(scope Scope, rec record) (*brandRow, error) {
 }
 
 // domain finds the domain that a record names, and its brand. The error is as brand's.
-func (c *catalog) domain(scope Scope, rec record) (*domainRow, *brandRow, error) {
-	host, err := redirect.CanonicalHost(rec.cell("domain"))
+func (c *catalog) domain(scope Scope, rec sheet.Record) (*domainRow, *brandRow, error) {
+	host, err := redirect.CanonicalHost(rec.Cell("domain"))
 	if err != nil {
 		return nil, nil, refuse("domain", "%s", err)
 	}

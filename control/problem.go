@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"carom/control/sheet"
 )
 
 // A cellError is a problem with one cell. cause, where there is one, says of what sort.
@@ -62,7 +64,7 @@ func (c *Control) problem(err error) error {
 		return huma.Error404NotFound(err.Error())
 	case errors.Is(err, ErrForbidden):
 		return huma.Error403Forbidden(err.Error())
-	case errors.Is(err, ErrHeader), errors.Is(err, ErrTarget):
+	case errors.Is(err, sheet.ErrHeader), errors.Is(err, ErrTarget):
 		return huma.Error422UnprocessableEntity(err.Error(), detail("body"))
 	case errors.Is(err, ErrKeyKind):
 		return huma.Error422UnprocessableEntity(err.Error(), detail("body.kind"))

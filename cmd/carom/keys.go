@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"carom/control"
+	"carom/control/client"
 	"carom/redirect"
 )
 
@@ -27,7 +28,7 @@ type keyFlags struct {
 }
 
 // client also checks what the kind of key needs.
-func (f keyFlags) client() (*control.Client, error) {
+func (f keyFlags) client() (*client.Client, error) {
 	if f.Brand == "" && f.Kind != string(redirect.KeyClickID) {
 		return nil, fmt.Errorf("%w: a %s key is a brand's: name it with --brand", errUsage, f.Kind)
 	}
