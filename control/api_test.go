@@ -215,7 +215,11 @@ func TestAPIRefusals(t *testing.T) {
 		{"someone else's token", "DELETE", "/tokens/" + revoked.ID, acmeAdmin, "", 404, "not found"},
 		{"the cluster's key by one brand's admin", "POST", "/keys/rotate", acmeAdmin, `{"kind":"click_id"}`, 403, "the cluster's"},
 		{"a visitor key", "POST", "/keys/rotate", admin, `{"kind":"visitor"}`, 422, "body.kind"},
-		{"a second active signing key", "POST", "/keys", admin, `{"brand":"acme","kind":"code"}`, 422, "rotate it instead"},
+		{"a signing key of nobody", "POST", "/keys", admin, `{"kind":"code"}`, 422, "body.brand"},
+		{"the cluster's key for a brand", "POST", "/keys", admin, `{"brand":"acme","kind":"click_id"}`, 422, "body.brand"},
+		{"a new key with an id of one's own", "POST", "/keys", admin, `{"brand":"acme","kind":"code","key_id":"2"}`, 422, "body.key_id"},
+		{"no key in particular", "POST", "/keys/retire", admin, `{"brand":"acme","kind":"code"}`, 422, "key_id"},
+		{"a key that is not there takes over", "POST", "/keys/rotate", admin, `{"brand":"acme","kind":"code","key_id":"3"}`, 404, "not found"},
 		{"the active signing key", "POST", "/keys/retire", admin, `{"brand":"acme","kind":"code","key_id":"0"}`, 409, "rotate first"},
 		{"a key that is not there", "POST", "/keys/retire", admin, `{"brand":"acme","kind":"code","key_id":"3"}`, 404, "not found"},
 	} {

@@ -19,7 +19,7 @@ func (c *Client) Keys(ctx context.Context, brand string, kind redirect.KeyKind) 
 	return keys, c.call(ctx, http.MethodGet, "/keys", query, "", nil, &keys)
 }
 
-// NewKey makes a key beside those in use; RotateKey makes one that takes over.
+// NewKey makes a key beside those in use: a postback key that counts at once, or another one that waits for ActivateKey.
 func (c *Client) NewKey(ctx context.Context, brand string, kind redirect.KeyKind) (control.NewKey, error) {
 	var key control.NewKey
 	return key, c.post(ctx, "/keys", control.KeyRequest{Brand: brand, Kind: kind}, &key)
@@ -31,10 +31,18 @@ func (c *Client) RotateKey(ctx context.Context, brand string, kind redirect.KeyK
 	return key, c.post(ctx, "/keys/rotate", control.KeyRequest{Brand: brand, Kind: kind}, &key)
 }
 
+// ActivateKey lets a key that only verifies take over.
+func (c *Client) ActivateKey(ctx context.Context, brand string, kind redirect.KeyKind, id string) (control.NewKey, error) {
+	var key control.NewKey
+	rotation := control.KeyRotation{KeyRequest: control.KeyRequest{Brand: brand, Kind: kind}, ID: id}
+	return key, c.post(ctx, "/keys/rotate", rotation, &key)
+}
+
 // RetireKey makes a key, and all it has signed, unknown.
 func (c *Client) RetireKey(ctx context.Context, brand string, kind redirect.KeyKind, id string) (control.Key, error) {
 	var key control.Key
-	return key, c.post(ctx, "/keys/retire", control.KeyRequest{Brand: brand, Kind: kind, ID: id}, &key)
+	retirement := control.KeyRetirement{KeyRequest: control.KeyRequest{Brand: brand, Kind: kind}, ID: id}
+	return key, c.post(ctx, "/keys/retire", retirement, &key)
 }
 
 // Tokens lists tokens.
