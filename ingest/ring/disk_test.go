@@ -67,7 +67,7 @@ func TestDiskFull(t *testing.T) {
 	ballast(t, dir, 1<<20)
 	c.Dir = filepath.Join(dir, "other")
 	c.SegmentBytes, c.BudgetBytes = 8<<20, 64<<20
-	if _, _, err := Open(c, nil, nil); !errors.Is(err, unix.ENOSPC) {
+	if _, _, err := Open(c, nil, nil, nil); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("Open on a disk that is too small: %v, want ENOSPC", err)
 	}
 }
