@@ -488,6 +488,18 @@ func TestOpenAPIDescribesEveryOperation(t *testing.T) {
 	if diff := cmp.Diff(want, paths); diff != "" || !strings.HasPrefix(description.OpenAPI, "3.1") {
 		t.Errorf("OpenAPI %s (-want +described):\n%s", description.OpenAPI, diff)
 	}
+	// A path where a link's object would stand is no link's key: that link could not be asked for.
+	w.loadBasics()
+	for _, path := range paths {
+		key, beside := strings.CutPrefix(path, "/links/")
+		if !beside || strings.ContainsAny(key, "/{") {
+			continue
+		}
+		rejected := w.run(control.LocalScope(), "links", csv(aLink, key+",go.acme.example,boots,lena")).Rejected
+		if len(rejected) != 1 || rejected[0].Column != "link" || !strings.Contains(rejected[0].Reason, "is reserved") {
+			t.Errorf("a link with the key %q: rejected %+v", key, rejected)
+		}
+	}
 }
 
 func TestLocalTokenIsKeptWhileItIsValid(t *testing.T) {

@@ -142,9 +142,9 @@ func (c *catalog) brand(scope Scope, rec sheet.Record) (*brandRow, error) {
 	return b, nil
 }
 
-// domain finds the domain that a record names, and its brand. The error is as brand's.
-func (c *catalog) domain(scope Scope, rec sheet.Record) (*domainRow, *brandRow, error) {
-	host, err := redirect.CanonicalHost(rec.Cell("domain"))
+// domain finds a domain by name, and its brand. The error is as brand's.
+func (c *catalog) domain(scope Scope, name string) (*domainRow, *brandRow, error) {
+	host, err := redirect.CanonicalHost(name)
 	if err != nil {
 		return nil, nil, refuse("domain", "%s", err)
 	}

@@ -175,7 +175,7 @@ func (k *linkImport) prepare(ctx context.Context, c *Control, recs []sheet.Recor
 	}
 	var wishes []slugWish
 	for _, rec := range recs {
-		domain, brand, err := k.cat.domain(k.scope, rec)
+		domain, brand, err := k.cat.domain(k.scope, rec.Cell("domain"))
 		if err != nil {
 			continue // find refuses the line
 		}
@@ -210,7 +210,7 @@ func (k *linkImport) prepare(ctx context.Context, c *Control, recs []sheet.Recor
 }
 
 func (k *linkImport) find(rec sheet.Record) (linkRow, string, bool, error) {
-	domain, brand, err := k.cat.domain(k.scope, rec)
+	domain, brand, err := k.cat.domain(k.scope, rec.Cell("domain"))
 	if err != nil {
 		return linkRow{}, "", false, err
 	}
@@ -228,6 +228,9 @@ func (k *linkImport) find(rec sheet.Record) (linkRow, string, bool, error) {
 		return linkRow{}, id, false, refuse("influencer", "is unknown: import it with influencers first")
 	}
 	stored, ok := k.stored[key]
+	if !ok && isPath(key.link) {
+		return linkRow{}, id, false, refuse("link", "is reserved: the API has something else at /links/%s", key.link)
+	}
 	if !ok {
 		return linkRow{
 			Link: key.link, BrandID: brand.BrandID, CampaignID: campaign.CampaignID,
