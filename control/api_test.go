@@ -60,6 +60,16 @@ type answer struct {
 // ask sends a request with a token and a JSON body; either may be empty. headers are names and values in turn.
 func ask(t *testing.T, method, address, token, body string, headers ...string) answer {
 	t.Helper()
+	got, err := try(t, method, address, token, body, headers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// try is ask where there may be no answer.
+func try(t *testing.T, method, address, token, body string, headers ...string) (answer, error) {
+	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -75,14 +85,11 @@ func ask(t *testing.T, method, address, token, body string, headers ...string) a
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		t.Fatal(err)
+		return answer{}, err
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{response.StatusCode, response.Header, string(text)}
+	return answer{response.StatusCode, response.Header, string(text)}, err
 }
 
 // twoBrands imports two brands with the same campaign and link keys, and one creator.

@@ -38,10 +38,10 @@ func (c *Control) Authorize(r *http.Request, role Role) (Scope, error) {
 	cat := c.catalog.Load()
 	row, ok := cat.bearer(token)
 	if !ok {
-		if wait := c.logins.wait(peer); wait > 0 {
+		if wait := c.logins.Wait(peer); wait > 0 {
 			return Scope{}, retryError{wait}
 		}
-		c.logins.fail(peer)
+		c.logins.Fail(peer)
 		return Scope{}, ErrUnauthorized
 	}
 	scope := cat.scope(row)

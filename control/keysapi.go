@@ -6,6 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"carom/control/once"
 	"carom/redirect"
 )
 
@@ -47,13 +48,13 @@ func (c *Control) registerKeys(api huma.API) {
 			}
 			return &struct{ Body []Key }{keys}, nil
 		})
-	made := withSecret(operation("new-key", http.MethodPost, "/keys", Admin, "Make a key beside those in use"))
+	made := once.WithSecret(operation("new-key", http.MethodPost, "/keys", Admin, "Make a key beside those in use"))
 	made.Description = "A postback key counts at once. Of the other kinds one key is active: the new one only verifies, until it is rotated to. " +
 		"A brand has four slots for code keys."
 	huma.Register(api, made, func(ctx context.Context, in *struct{ Body KeyRequest }) (*struct{ Body NewKey }, error) {
 		return c.newKeyAnswer(c.NewKey(ctx, ScopeOf(ctx), in.Body.Brand, in.Body.Kind))
 	})
-	rotated := withSecret(operation("rotate-key", http.MethodPost, "/keys/rotate", Admin, "Let another key take over; those before it only verify"))
+	rotated := once.WithSecret(operation("rotate-key", http.MethodPost, "/keys/rotate", Admin, "Let another key take over; those before it only verify"))
 	rotated.Description = "What they have signed goes on until they are retired."
 	huma.Register(api, rotated, func(ctx context.Context, in *struct{ Body KeyRotation }) (*struct{ Body NewKey }, error) {
 		if in.Body.ID == "" {

@@ -42,14 +42,14 @@ func (c *Control) onlyLeader(api huma.API) func(huma.Context, func(huma.Context)
 // wrong ones. That bounds what strangers can ask of ClickHouse.
 func (c *Control) mayLearn(r *http.Request) bool {
 	peer, token, err := bearerOf(r)
-	if err != nil || c.logins.wait(peer) > 0 {
+	if err != nil || c.logins.Wait(peer) > 0 {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
 	defer cancel()
 	valid, err := tokenStored(ctx, c.store, token)
 	if err == nil && !valid {
-		c.logins.fail(peer)
+		c.logins.Fail(peer)
 	}
 	return valid
 }

@@ -81,7 +81,7 @@ func (c *Control) problem(err error) error {
 		return huma.Error503ServiceUnavailable(err.Error())
 	case errors.Is(err, ErrUnconfirmed):
 		c.cfg.Log.Error("write to ClickHouse", "err", err)
-		return huma.Error503ServiceUnavailable(ErrUnconfirmed.Error() + ": it may be stored or not; sending it again is harmless")
+		return huma.Error503ServiceUnavailable(ErrUnconfirmed.Error() + ": it may be stored or not; importing it again is harmless, before anything else look at what is there")
 	}
 	c.cfg.Log.Error("API", "err", err)
 	return huma.Error500InternalServerError("the log of the control process has the reason")
