@@ -10,11 +10,13 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"carom/control/once"
 )
 
 const (
-	// apiPrefix is where the API begins on the admin listener.
-	apiPrefix = "/api/v1"
+	// APIPrefix is where the API begins on the admin listener.
+	APIPrefix = "/api/v1"
 	// maxImportBody holds ChunkRows lines of the longest sensible sort.
 	maxImportBody = 64 << 20
 	// importReadTimeout bounds how long a client may take to send it.
@@ -32,8 +34,8 @@ func (c *Control) API(mux *http.ServeMux) huma.API {
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}}
 	config.Security = []map[string][]string{{"bearer": {}}}
 	config.RejectUnknownQueryParameters = true // a misspelt filter must not show everything
-	api := humago.NewWithPrefix(mux, apiPrefix, config)
-	api.UseMiddleware(c.onlyLeader(api), c.authorizeOperation(api), c.limitRate(api), c.wholeQuery(api), c.answerOnce(api))
+	api := humago.NewWithPrefix(mux, APIPrefix, config)
+	api.UseMiddleware(c.onlyLeader(api), c.authorizeOperation(api), c.limitRate(api), c.wholeQuery(api), c.once.Middleware(api))
 	c.registerImport(api)
 	c.registerBrands(api)
 	c.registerDomains(api)
@@ -98,11 +100,11 @@ func headersOf(method string) []*huma.Param {
 	if method == http.MethodGet {
 		return nil
 	}
-	longest := maxIdempotencyKey
+	longest := once.MaxKey
 	return []*huma.Param{{
-		Name: idempotencyKey, In: "header", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: &longest},
+		Name: once.Header, In: "header", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: &longest},
 		Description: "A key of the client's own. The same request with the same key is carried out once, within a day; it is answered the " +
-			"same again, or 409 where the answer held a secret. Another request with the key gets 422.",
+			"same again, or 409 where its answer is not kept or not known. Another request with the key gets 422.",
 	}}
 }
 

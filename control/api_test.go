@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"carom/control"
+	"carom/control/client"
+	"carom/control/sheet"
 	"carom/redirect"
 )
 
@@ -38,9 +40,10 @@ func (w *world) token(role control.Role, brands ...string) string {
 	return secret
 }
 
-func client(t *testing.T, server, token string) *control.Client {
+// connect returns a client of the API at server.
+func connect(t *testing.T, server, token string) *client.Client {
 	t.Helper()
-	c, err := control.NewClient(server, token)
+	c, err := client.New(server, token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +60,16 @@ type answer struct {
 // ask sends a request with a token and a JSON body; either may be empty. headers are names and values in turn.
 func ask(t *testing.T, method, address, token, body string, headers ...string) answer {
 	t.Helper()
+	got, err := try(t, method, address, token, body, headers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// try is ask where there may be no answer.
+func try(t *testing.T, method, address, token, body string, headers ...string) (answer, error) {
+	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -72,14 +85,11 @@ func ask(t *testing.T, method, address, token, body string, headers ...string) a
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		t.Fatal(err)
+		return answer{}, err
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{response.StatusCode, response.Header, string(text)}
+	return answer{response.StatusCode, response.Header, string(text)}, err
 }
 
 // twoBrands imports two brands with the same campaign and link keys, and one creator.
@@ -98,7 +108,7 @@ func (w *world) twoBrands() {
 func TestLinksAreShownWithTheirShortURLs(t *testing.T) {
 	w := newWorld(t)
 	w.twoBrands()
-	c := client(t, w.serve(), w.token(control.Analyst))
+	c := connect(t, w.serve(), w.token(control.Analyst))
 	page, err := c.Links(t.Context(), control.LinkFilter{Brand: "acme"}, "", 10)
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +147,7 @@ func TestLinksAreShownWithTheirShortURLs(t *testing.T) {
 func TestLinksArePaged(t *testing.T) {
 	w := newWorld(t)
 	w.twoBrands()
-	c := client(t, w.serve(), w.token(control.Analyst))
+	c := connect(t, w.serve(), w.token(control.Analyst))
 	var seen []string
 	cursor := ""
 	for range 10 {
@@ -212,7 +222,11 @@ func TestAPIRefusals(t *testing.T) {
 		{"someone else's token", "DELETE", "/tokens/" + revoked.ID, acmeAdmin, "", 404, "not found"},
 		{"the cluster's key by one brand's admin", "POST", "/keys/rotate", acmeAdmin, `{"kind":"click_id"}`, 403, "the cluster's"},
 		{"a visitor key", "POST", "/keys/rotate", admin, `{"kind":"visitor"}`, 422, "body.kind"},
-		{"a second active signing key", "POST", "/keys", admin, `{"brand":"acme","kind":"code"}`, 422, "rotate it instead"},
+		{"a signing key of nobody", "POST", "/keys", admin, `{"kind":"code"}`, 422, "body.brand"},
+		{"the cluster's key for a brand", "POST", "/keys", admin, `{"brand":"acme","kind":"click_id"}`, 422, "body.brand"},
+		{"a new key with an id of one's own", "POST", "/keys", admin, `{"brand":"acme","kind":"code","key_id":"2"}`, 422, "body.key_id"},
+		{"no key in particular", "POST", "/keys/retire", admin, `{"brand":"acme","kind":"code"}`, 422, "key_id"},
+		{"a key that is not there takes over", "POST", "/keys/rotate", admin, `{"brand":"acme","kind":"code","key_id":"3"}`, 404, "not found"},
 		{"the active signing key", "POST", "/keys/retire", admin, `{"brand":"acme","kind":"code","key_id":"0"}`, 409, "rotate first"},
 		{"a key that is not there", "POST", "/keys/retire", admin, `{"brand":"acme","kind":"code","key_id":"3"}`, 404, "not found"},
 	} {
@@ -234,7 +248,7 @@ func TestAPIRefusals(t *testing.T) {
 func TestScopedTokenSeesItsBrandOnly(t *testing.T) {
 	w := newWorld(t)
 	w.twoBrands()
-	c := client(t, w.serve(), w.token(control.Admin, "acme"))
+	c := connect(t, w.serve(), w.token(control.Admin, "acme"))
 	page, err := c.Links(t.Context(), control.LinkFilter{}, "", 100)
 	if err != nil || len(page.Links) != 2 {
 		t.Errorf("%d links, %v; want the 2 of acme", len(page.Links), err)
@@ -279,7 +293,7 @@ func TestGuessingTokensIsSlowedDown(t *testing.T) {
 
 func TestImportPartKeepsLineNumbersOfTheFile(t *testing.T) {
 	w := newWorld(t)
-	c := client(t, w.serve(), w.token(control.Admin))
+	c := connect(t, w.serve(), w.token(control.Admin))
 	got, err := c.Import(t.Context(), "brands", 501, []byte("brand,name,currency\nacme,Acme,EUR\n\n-,Bad,EUR\n\"bro\nken\",\"B\"x,EUR\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -298,7 +312,7 @@ func TestImportFileRefusesTheHeaderBeforeSending(t *testing.T) {
 	asked := false
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
 	defer server.Close()
-	_, err := client(t, server.URL, "token").ImportFile(t.Context(), "links", strings.NewReader("link,domain\n"), nil)
+	_, err := connect(t, server.URL, "token").ImportFile(t.Context(), "links", strings.NewReader("link,domain\n"), nil)
 	if err == nil || !strings.Contains(err.Error(), `needs the column "campaign"`) || asked {
 		t.Errorf("%v, asked %v", err, asked)
 	}
@@ -309,12 +323,12 @@ func TestClientTellsWhatAnAnswerSays(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "call it localhost"+strings.Repeat(".", 1000), http.StatusMisdirectedRequest)
 	}))
-	_, err := client(t, server.URL, "token").Tokens(t.Context())
+	_, err := connect(t, server.URL, "token").Tokens(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "421 Misdirected Request: call it localhost") || len(err.Error()) > 500 {
 		t.Errorf("an answer that is not the API's: %v", err)
 	}
 	server.Close()
-	_, err = client(t, server.URL, "token").Tokens(t.Context())
+	_, err = connect(t, server.URL, "token").Tokens(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "see that carom up or carom control runs") {
 		t.Errorf("no answer: %v", err)
 	}
@@ -322,7 +336,7 @@ func TestClientTellsWhatAnAnswerSays(t *testing.T) {
 
 func TestImportFileSendsPartsAndFindsRepeatsAcrossThem(t *testing.T) {
 	w := newWorld(t)
-	c := client(t, w.serve(), w.token(control.Editor))
+	c := connect(t, w.serve(), w.token(control.Editor))
 	var file strings.Builder
 	file.WriteString("influencer,name\n")
 	line := func(text string) { file.WriteString(text + "\n") }
@@ -337,15 +351,15 @@ func TestImportFileSendsPartsAndFindsRepeatsAcrossThem(t *testing.T) {
 	}
 	line("mended,Mended")
 	line("last,Last")
-	var steps []control.Progress
-	got, err := c.ImportFile(t.Context(), "influencers", strings.NewReader(file.String()), func(p control.Progress) error {
+	var steps []client.Progress
+	got, err := c.ImportFile(t.Context(), "influencers", strings.NewReader(file.String()), func(p client.Progress) error {
 		steps = append(steps, p)
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []control.Reject{
+	want := []sheet.Reject{
 		{Line: control.ChunkRows + 2, Column: "name", Reason: "contains a control character", Value: "Two\nlines"},
 		{Line: control.ChunkRows + 4, Column: "influencer", Reason: "repeats the key of line 2", Value: "creator-0"},
 		{Line: control.ChunkRows + 5, Column: "name", Reason: "is required"},
@@ -356,7 +370,7 @@ func TestImportFileSendsPartsAndFindsRepeatsAcrossThem(t *testing.T) {
 	if diff := cmp.Diff(want, got.Rejected); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	var told []control.Reject
+	var told []sheet.Reject
 	for _, step := range steps {
 		told = append(told, step.Rejected...)
 	}
@@ -371,7 +385,7 @@ func TestImportFileSendsPartsAndFindsRepeatsAcrossThem(t *testing.T) {
 // TestRejectsAreBounded: a file full of mistakes is told of line by line, and nobody holds all of it.
 func TestRejectsAreBounded(t *testing.T) {
 	w := newWorld(t)
-	c := client(t, w.serve(), w.token(control.Editor))
+	c := connect(t, w.serve(), w.token(control.Editor))
 	const bad = 25_000
 	file := "influencer,name\ngood,Good\n" + strings.Repeat("bad,\n", bad/2) + strings.Repeat("good,Good\n", bad/2)
 
@@ -380,7 +394,7 @@ func TestRejectsAreBounded(t *testing.T) {
 		t.Errorf("in one request: %d listed, %d in all, %v", len(whole.Rejected), whole.Rejects(), err)
 	}
 	line := 2
-	parts, err := c.ImportFile(t.Context(), "influencers", strings.NewReader(file), func(p control.Progress) error {
+	parts, err := c.ImportFile(t.Context(), "influencers", strings.NewReader(file), func(p client.Progress) error {
 		for _, r := range p.Rejected {
 			if line++; r.Line != line {
 				t.Fatalf("told of line %d, want %d", r.Line, line)
@@ -392,7 +406,7 @@ func TestRejectsAreBounded(t *testing.T) {
 		t.Errorf("in parts: told up to line %d, %d listed, %d in all, %v", line, len(parts.Rejected), parts.Rejects(), err)
 	}
 	stop := errors.New("disk full")
-	if _, err := c.ImportFile(t.Context(), "influencers", strings.NewReader(file), func(control.Progress) error { return stop }); !errors.Is(err, stop) {
+	if _, err := c.ImportFile(t.Context(), "influencers", strings.NewReader(file), func(client.Progress) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("progress failed: %v", err)
 	}
 }
@@ -400,10 +414,10 @@ func TestRejectsAreBounded(t *testing.T) {
 // TestHugeCell is one line's mistake; a quote left open is the file's.
 func TestHugeCell(t *testing.T) {
 	w := newWorld(t)
-	c := client(t, w.serve(), w.token(control.Editor))
+	c := connect(t, w.serve(), w.token(control.Editor))
 	huge := strings.Repeat("x", 1<<20)
 	send := func(file string) (control.Result, error) {
-		return c.ImportFile(t.Context(), "influencers", strings.NewReader(file), func(control.Progress) error { return nil })
+		return c.ImportFile(t.Context(), "influencers", strings.NewReader(file), func(client.Progress) error { return nil })
 	}
 	got, err := send("\ufeffinfluencer,name\r\nfirst,First\r\nsecond,\"" + huge + "\"\r\n" + huge + ",Third\r\nfourth,Fourth\r\n")
 	if err != nil || got.Created != 2 || len(got.Rejected) != 2 {
@@ -427,7 +441,7 @@ func TestHugeCell(t *testing.T) {
 func TestDisableAndEnable(t *testing.T) {
 	w := newWorld(t)
 	w.twoBrands()
-	c := client(t, w.serve(), w.token(control.Editor))
+	c := connect(t, w.serve(), w.token(control.Editor))
 	for _, step := range []struct {
 		target       control.Target
 		table, where string
@@ -480,6 +494,18 @@ func TestOpenAPIDescribesEveryOperation(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, paths); diff != "" || !strings.HasPrefix(description.OpenAPI, "3.1") {
 		t.Errorf("OpenAPI %s (-want +described):\n%s", description.OpenAPI, diff)
+	}
+	// A path where a link's object would stand is no link's key: that link could not be asked for.
+	w.loadBasics()
+	for _, path := range paths {
+		key, beside := strings.CutPrefix(path, "/links/")
+		if !beside || strings.ContainsAny(key, "/{") {
+			continue
+		}
+		rejected := w.run(control.LocalScope(), "links", csv(aLink, key+",go.acme.example,boots,lena")).Rejected
+		if len(rejected) != 1 || rejected[0].Column != "link" || !strings.Contains(rejected[0].Reason, "is reserved") {
+			t.Errorf("a link with the key %q: rejected %+v", key, rejected)
+		}
 	}
 }
 

@@ -44,7 +44,7 @@ func TestAuditTellsWhoChangedWhat(t *testing.T) {
 	w.twoBrands()
 	server := w.serve()
 	token := w.token(control.Admin, "acme")
-	c, begun := client(t, server, token), len(w.audit(control.LocalScope(), control.AuditFilter{}))
+	c, begun := connect(t, server, token), len(w.audit(control.LocalScope(), control.AuditFilter{}))
 	do := func(method, path, body string, status int) {
 		t.Helper()
 		if got := ask(t, method, server+"/api/v1"+path, token, body); got.status != status {
@@ -115,10 +115,10 @@ func TestAuditIsScoped(t *testing.T) {
 	server := w.serve()
 	acme, all := w.token(control.Admin, "acme"), w.token(control.Admin)
 	w.token(control.Admin, "other")
-	if _, err := client(t, server, acme).Import(t.Context(), "influencers", 2, []byte(csv("influencer,name", "kim,Kim"))); err != nil {
+	if _, err := connect(t, server, acme).Import(t.Context(), "influencers", 2, []byte(csv("influencer,name", "kim,Kim"))); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client(t, server, all).SetEnabled(t.Context(), control.Target{Brand: "acme", Link: "l2"}, false); err != nil {
+	if _, err := connect(t, server, all).SetEnabled(t.Context(), control.Target{Brand: "acme", Link: "l2"}, false); err != nil {
 		t.Fatal(err)
 	}
 	list := func(token, query string) (page control.AuditPage, got answer) {

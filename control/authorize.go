@@ -31,21 +31,17 @@ func wholeSeconds(wait time.Duration) int { return int(math.Ceil(wait.Seconds())
 // ErrTooManyTries for a wrong token after too many others, or ErrForbidden for a token whose role does not include role.
 // A valid token never waits, whatever others have sent from the same address.
 func (c *Control) Authorize(r *http.Request, role Role) (Scope, error) {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	peer, token, err := bearerOf(r)
 	if err != nil {
-		return Scope{}, fmt.Errorf("address of the client %q: %w", r.RemoteAddr, err)
-	}
-	token, sent := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !sent {
-		return Scope{}, ErrUnauthorized
+		return Scope{}, err
 	}
 	cat := c.catalog.Load()
 	row, ok := cat.bearer(token)
 	if !ok {
-		if wait := c.logins.wait(peer.Addr()); wait > 0 {
+		if wait := c.logins.Wait(peer); wait > 0 {
 			return Scope{}, retryError{wait}
 		}
-		c.logins.fail(peer.Addr())
+		c.logins.Fail(peer)
 		return Scope{}, ErrUnauthorized
 	}
 	scope := cat.scope(row)
@@ -53,6 +49,19 @@ func (c *Control) Authorize(r *http.Request, role Role) (Scope, error) {
 		return Scope{}, fmt.Errorf("%w: it needs the role %s and has %s", ErrForbidden, role, scope.Role)
 	}
 	return scope, nil
+}
+
+// bearerOf is who has sent a request, and the token in it; ErrUnauthorized where there is none.
+func bearerOf(r *http.Request) (peer netip.Addr, token string, err error) {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return peer, "", fmt.Errorf("address of the client %q: %w", r.RemoteAddr, err)
+	}
+	token, sent := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !sent {
+		return peer, "", ErrUnauthorized
+	}
+	return from.Addr(), token, nil
 }
 
 // HTTPStatus is the status that tells a caller of an error of Authorize.

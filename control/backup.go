@@ -29,7 +29,7 @@ func (c *Control) Backup(ctx context.Context, w io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, moment.Close(ctx)) }()
-	return moment.Write(ctx, w, c.cfg.Version)
+	return moment.Write(ctx, w, c.cfg.Version, c.signer)
 }
 
 // takeMoment keeps changes away until the moment is taken: none is half in it.
@@ -63,9 +63,4 @@ func (c *Control) registerBackup(api huma.API) {
 			return c.Backup(ctx.Context(), ctx.BodyWriter())
 		}), nil
 	})
-}
-
-// Backup copies a backup to w. What was written before an error is none.
-func (c *Client) Backup(ctx context.Context, w io.Writer) error {
-	return c.Fetch(ctx, "/backup", nil, w)
 }

@@ -7,8 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"carom/control"
 	"carom/control/backup"
@@ -34,14 +37,27 @@ func (w *world) backup(during func()) *backup.File {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { file.Close() })
-	sealer, err := redirect.NewSealer([]byte(clusterSecret))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if err := file.Verify(sealer); err != nil {
+	if err := trust(w.t, file); err != nil {
 		w.t.Fatal(err)
 	}
 	return file
+}
+
+// trust checks all of a backup.
+func trust(t *testing.T, file *backup.File) error {
+	t.Helper()
+	sealer, err := redirect.NewSealer([]byte(clusterSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := backup.NewSigner([]byte(clusterSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Verify(); err != nil {
+		return err
+	}
+	return file.Trust(signer, sealer)
 }
 
 // A tapped writer calls first before it is written to for the first time.
@@ -215,5 +231,69 @@ func TestRestoreIsInterruptedAndRefused(t *testing.T) {
 	config.Replace = true
 	if _, err := control.Restore(t.Context(), config, file); err != nil {
 		t.Errorf("in place of a world: %v", err)
+	}
+}
+
+// A backup that an early carom wrote, before there were signatures, is told apart, and can be restored.
+func TestRestoreUnsigned(t *testing.T) {
+	file, err := backup.Open(filepath.Join("testdata", "unsigned.zip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := trust(t, file); !errors.Is(err, backup.ErrUnsigned) {
+		t.Fatalf("it is trusted: %v", err)
+	}
+	w := &world{t: t, db: chtest.New(t), now: day0}
+	summary, err := control.Restore(t.Context(), w.restoreConfig(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	defer w.Stop()
+	if _, known := file.Has("links"); known == 0 || summary.Rows["links"] != known {
+		t.Errorf("%d of %d links are back", summary.Rows["links"], known)
+	}
+	if got := w.show("boots-lena-reel").ShortURL; got == "" {
+		t.Error("a link of it has no short URL")
+	}
+}
+
+// A source that says of its rows what is not true.
+type altered struct {
+	backup.Source
+	version uint64 // of its brands
+}
+
+func (s altered) Each(table string, target []driver.ColumnType, do func(reflect.Value) error) error {
+	return s.Source.Each(table, target, func(row reflect.Value) error {
+		for _, f := range reflect.VisibleFields(row.Type().Elem()) {
+			if table == "brands" && f.Tag.Get("ch") == "version" {
+				row.Elem().FieldByIndex(f.Index).SetUint(s.version)
+			}
+		}
+		return do(row)
+	})
+}
+
+// One row with a version far in the future would make all later changes of it lose. It is refused before anything has changed, and the
+// world that was there goes on.
+func TestRestoreRefusesVersions(t *testing.T) {
+	w := newWorld(t)
+	w.loadSample()
+	file := w.backup(nil)
+	w.Stop()
+	before := w.contents("brands")
+	config := w.restoreConfig()
+	config.Replace = true
+	_, highest := file.Versions()
+	for _, version := range []uint64{highest + 1, 1<<64 - 1} {
+		if _, err := control.Restore(t.Context(), config, altered{file, version}); !errors.Is(err, backup.ErrDamaged) {
+			t.Errorf("version %d: %v", version, err)
+		}
+	}
+	w.start()
+	if after := w.contents("brands"); after != before {
+		t.Errorf("brands are\n%s\nbefore\n%s", after, before)
 	}
 }

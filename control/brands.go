@@ -6,6 +6,7 @@ import (
 	"time"
 	_ "time/tzdata" // zones are checked alike on a machine that has none installed
 
+	"carom/control/sheet"
 	"carom/redirect"
 )
 
@@ -88,13 +89,13 @@ func parseZone(_ *brandRow, cell string) (string, error) {
 	return cell, nil
 }
 
-func (k *brandImport) prepare(ctx context.Context, c *Control, recs []record) error {
+func (k *brandImport) prepare(ctx context.Context, c *Control, recs []sheet.Record) error {
 	k.cat = c.catalog.Load()
 	return k.prepareHosts(ctx, c.store, recs)
 }
 
-func (k *brandImport) find(rec record) (brandRow, string, bool, error) {
-	id := rec.cell("brand")
+func (k *brandImport) find(rec sheet.Record) (brandRow, string, bool, error) {
+	id := rec.Cell("brand")
 	if err := checkKey(id); err != nil {
 		return brandRow{}, id, false, refuse("brand", "%s", err)
 	}

@@ -8,6 +8,8 @@ import (
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"carom/control/sheet"
 )
 
 // A bulkAnswer tells what became of each object of a request, in its order.
@@ -79,7 +81,7 @@ func placeInBody(at int) string { return fmt.Sprintf("body[%d]", at) }
 // writeAll creates or changes objects, and tells of each what became of it.
 func (d *desk[R]) writeAll(ctx context.Context, list []json.RawMessage) (bulkAnswer, error) {
 	answer := bulkAnswer{Rows: make([]bulkRow, len(list))}
-	recs := make([]record, 0, len(list))
+	recs := make([]sheet.Record, 0, len(list))
 	for i, text := range list {
 		rec, err := d.parse(i, text)
 		if err != nil {
@@ -95,7 +97,7 @@ func (d *desk[R]) writeAll(ctx context.Context, list []json.RawMessage) (bulkAns
 	}
 	columns := d.shown()
 	for i := range outcomes {
-		at, o := recs[i].line, &outcomes[i]
+		at, o := recs[i].Line, &outcomes[i]
 		if o.refused != nil {
 			answer.reject(at, o.refused)
 			continue
@@ -110,10 +112,10 @@ func (d *desk[R]) writeAll(ctx context.Context, list []json.RawMessage) (bulkAns
 }
 
 // parse reads one object of a list. The error is a *cellError.
-func (d *desk[R]) parse(at int, text json.RawMessage) (record, *cellError) {
+func (d *desk[R]) parse(at int, text json.RawMessage) (sheet.Record, *cellError) {
 	var f fields
 	if err := json.Unmarshal(text, &f); err != nil {
-		return record{}, refuse("", "%s", err)
+		return sheet.Record{}, refuse("", "%s", err)
 	}
 	return d.record(at, f)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"carom/control/sheet"
 	"carom/redirect"
 )
 
@@ -86,17 +87,17 @@ func parseParam(_ *campaignRow, cell string) (string, error) {
 	return cell, redirect.CheckClickIDParam(cell)
 }
 
-func (k *campaignImport) prepare(_ context.Context, c *Control, _ []record) error {
+func (k *campaignImport) prepare(_ context.Context, c *Control, _ []sheet.Record) error {
 	k.cat = c.catalog.Load()
 	return nil
 }
 
-func (k *campaignImport) find(rec record) (campaignRow, string, bool, error) {
+func (k *campaignImport) find(rec sheet.Record) (campaignRow, string, bool, error) {
 	brand, err := k.cat.brand(k.scope, rec)
 	if err != nil {
 		return campaignRow{}, "", false, err
 	}
-	key := campaignKey{brand.BrandID, rec.cell("campaign")}
+	key := campaignKey{brand.BrandID, rec.Cell("campaign")}
 	id := brand.Brand + "/" + key.campaign
 	if err := checkKey(key.campaign); err != nil {
 		return campaignRow{}, id, false, refuse("campaign", "%s", err)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"carom/control/sheet"
 	"carom/redirect"
 )
 
@@ -133,17 +134,17 @@ func (c *catalog) policy(brand uint32) redirect.DestinationPolicy {
 
 // brand finds the brand that a record names. The error is a *cellError; it does not tell a brand that scope may not see
 // from one that is not there.
-func (c *catalog) brand(scope Scope, rec record) (*brandRow, error) {
-	b := c.brands.byKey[rec.cell("brand")]
+func (c *catalog) brand(scope Scope, rec sheet.Record) (*brandRow, error) {
+	b := c.brands.byKey[rec.Cell("brand")]
 	if b == nil || !scope.Sees(b.Brand) {
 		return nil, refuse("brand", "is unknown: import it with brands first")
 	}
 	return b, nil
 }
 
-// domain finds the domain that a record names, and its brand. The error is as brand's.
-func (c *catalog) domain(scope Scope, rec record) (*domainRow, *brandRow, error) {
-	host, err := redirect.CanonicalHost(rec.cell("domain"))
+// domain finds a domain by name, and its brand. The error is as brand's.
+func (c *catalog) domain(scope Scope, name string) (*domainRow, *brandRow, error) {
+	host, err := redirect.CanonicalHost(name)
 	if err != nil {
 		return nil, nil, refuse("domain", "%s", err)
 	}

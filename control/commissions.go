@@ -9,6 +9,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
 	"github.com/shopspring/decimal"
+
+	"carom/control/sheet"
 )
 
 type ruleRow struct {
@@ -122,14 +124,14 @@ func parseThreshold(_ *ruleRow, cell string) (decimal.Decimal, error) {
 }
 
 // prepare reads the rules of the campaigns that the chunk names.
-func (k *commissionImport) prepare(ctx context.Context, c *Control, recs []record) error {
+func (k *commissionImport) prepare(ctx context.Context, c *Control, recs []sheet.Record) error {
 	k.cat, k.stored = c.catalog.Load(), map[ruleKey]ruleRow{}
 	named, err := ext.NewTable("named", ext.Column("id", "UInt32"))
 	if err != nil {
 		return err
 	}
 	for _, rec := range recs {
-		if campaign, err := k.cat.campaignAnywhere(k.scope, rec.cell("campaign")); err == nil {
+		if campaign, err := k.cat.campaignAnywhere(k.scope, rec.Cell("campaign")); err == nil {
 			if err := named.Append(campaign.CampaignID); err != nil {
 				return err
 			}
@@ -143,7 +145,7 @@ func (k *commissionImport) prepare(ctx context.Context, c *Control, recs []recor
 	return err
 }
 
-func (k *commissionImport) find(rec record) (ruleRow, string, bool, error) {
+func (k *commissionImport) find(rec sheet.Record) (ruleRow, string, bool, error) {
 	row, err := k.identify(rec)
 	if err != nil {
 		return row, "", false, err
@@ -158,28 +160,28 @@ func (k *commissionImport) find(rec record) (ruleRow, string, bool, error) {
 }
 
 // identify reads the cells that say which rule is meant.
-func (k *commissionImport) identify(rec record) (ruleRow, error) {
+func (k *commissionImport) identify(rec sheet.Record) (ruleRow, error) {
 	var row ruleRow
-	campaign, err := k.cat.campaignAnywhere(k.scope, rec.cell("campaign"))
+	campaign, err := k.cat.campaignAnywhere(k.scope, rec.Cell("campaign"))
 	if err != nil {
 		return row, err
 	}
 	row.CampaignID = campaign.CampaignID
-	if name := rec.cell("influencer"); name != "" {
+	if name := rec.Cell("influencer"); name != "" {
 		influencer := k.cat.influencers.byKey[name]
 		if influencer == nil {
 			return row, refuse("influencer", "is unknown: import it with influencers first")
 		}
 		row.InfluencerID = influencer.InfluencerID
 	}
-	row.Tier = rec.cell("tier")
+	row.Tier = rec.Cell("tier")
 	if row.Tier != "" && !slices.Contains(tierNames(), row.Tier) {
 		return row, refuse("tier", "must be one of %s", strings.Join(tierNames(), ", "))
 	}
-	if row.Model, err = parseModel(&row, rec.cell("model")); err != nil {
+	if row.Model, err = parseModel(&row, rec.Cell("model")); err != nil {
 		return row, refuse("model", "%s", err)
 	}
-	event := rec.cell("event")
+	event := rec.Cell("event")
 	switch {
 	case paidPer(row.Model) == "event":
 		if row.Event, err = parseLabel(event, defaultEvent); err != nil {
@@ -189,7 +191,7 @@ func (k *commissionImport) identify(rec record) (ruleRow, error) {
 		return row, refuse("event", "must be empty: %s pays per %s", row.Model, paidPer(row.Model))
 	}
 	row.Starts = noTime()
-	if cell := rec.cell("starts"); cell != "" {
+	if cell := rec.Cell("starts"); cell != "" {
 		if row.Starts, err = parseTime(cell); err != nil {
 			return row, refuse("starts", "%s", err)
 		}

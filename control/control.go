@@ -6,13 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"carom/control/backup"
 	"carom/control/lease"
+	"carom/control/limit"
+	"carom/control/once"
 	"carom/redirect"
 )
 
@@ -28,6 +32,8 @@ type Config struct {
 	Lease         time.Duration    // how long a standby waits for a sign of the writer before it takes over
 	Rate          float64          // requests a second that a token may send to the API for long, above 0
 	Burst         int              // requests that it may send at once, at least 1
+	Keys          int              // new Idempotency-Keys that it may use an hour, at least 1
+	Answers       int              // bytes of its answers to them that are kept an hour, for a day each
 	Log           *slog.Logger     // never given a secret
 	Now           func() time.Time // the clock; tests set it
 }
@@ -39,6 +45,8 @@ func DefaultConfig() Config {
 		Lease:     lease.Default().Lasts,
 		Rate:      100, // an import sends a few, each of 10 000 lines
 		Burst:     500,
+		Keys:      10_000,
+		Answers:   256 << 20, // those to 28 full bulk requests, of some 900 bytes a link
 		Log:       slog.Default(),
 		Now:       time.Now,
 	}
@@ -50,9 +58,10 @@ type Control struct {
 	cfg    Config
 	store  store
 	sealer *redirect.Sealer
-	logins *loginLimit
-	rates  *rateLimit
-	once   *pending
+	signer *backup.Signer
+	logins *limit.Logins
+	rates  *limit.Requests
+	once   *once.Keeper
 	lease  *lease.Lease
 
 	leads atomic.Bool   // this process writes, as far as it knows; takeOver and live write, anyone reads
@@ -75,7 +84,7 @@ type Control struct {
 }
 
 // ErrUnconfirmed is wrapped by the error of a change that ClickHouse may or may not have stored. It will be stored before
-// the next change; sending it again is harmless.
+// the next change; importing it again is harmless.
 var ErrUnconfirmed = errors.New("not confirmed by ClickHouse")
 
 // New returns a Control that does nothing until Start. It fails on a cluster secret that is too short.
@@ -84,13 +93,21 @@ func New(cfg Config) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
+	signer, err := backup.NewSigner(cfg.ClusterSecret)
+	if err != nil {
+		return nil, err
+	}
 	held := lease.Default()
 	held.Conn, held.Address, held.Lasts = cmp.Or(cfg.LeaseConn, cfg.Conn), cfg.Address, cfg.Lease
 	c := &Control{
-		cfg: cfg, sealer: sealer, lease: lease.New(held), led: make(chan struct{}),
-		logins: newLoginLimit(cfg.Now), rates: newRateLimit(cfg.Rate, cfg.Burst, cfg.Now), once: newPending(),
+		cfg: cfg, sealer: sealer, signer: signer, lease: lease.New(held), led: make(chan struct{}),
+		logins: limit.NewLogins(cfg.Now), rates: limit.NewRequests(cfg.Rate, cfg.Burst, cfg.Now),
 	}
 	c.store = store{cfg.Conn, c.lease.Check}
+	c.once = once.New(once.Config{
+		Store: keptAnswers{c}, Token: func(ctx context.Context) string { return ScopeOf(ctx).Token },
+		Retry: cfg.Lease, Keys: cfg.Keys, Bytes: cfg.Answers, Log: cfg.Log, Now: cfg.Now,
+	})
 	return c, nil
 }
 
@@ -171,6 +188,9 @@ func (c *Control) stamp() stamp {
 // commit stores w, which does deeds, at least one. The caller holds mu.
 func (c *Control) commit(ctx context.Context, w write, deeds ...deed) error {
 	w = c.audited(ctx, w, deeds)
+	if note, ok := once.Begun(ctx); ok {
+		w.inserts = slices.Insert(w.inserts, 0, keep(note))
+	}
 	c.unconfirmed = &w
 	return c.settle(ctx)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"carom/control/sheet"
 	"carom/redirect"
 )
 
@@ -95,7 +96,7 @@ func (k *conversionImport) columns() []column[conversionRow] {
 }
 
 // prepare reads the links that the chunk's click ids and coupons mean, and which of its transactions were imported before.
-func (k *conversionImport) prepare(ctx context.Context, c *Control, recs []record) (err error) {
+func (k *conversionImport) prepare(ctx context.Context, c *Control, recs []sheet.Record) (err error) {
 	k.cat, k.now = c.catalog.Load(), c.cfg.Now().UTC()
 	if k.keys, err = c.clickIDKeys(); err != nil {
 		return err
@@ -103,13 +104,13 @@ func (k *conversionImport) prepare(ctx context.Context, c *Control, recs []recor
 	var numbers []uint32
 	var coupons, transactions []string
 	for _, rec := range recs {
-		if click, err := k.click(rec.cell("click_id")); err == nil {
+		if click, err := k.click(rec.Cell("click_id")); err == nil {
 			numbers = append(numbers, click.Link)
 		}
-		if coupon, err := parseCoupon(&rec, rec.cell("coupon")); err == nil && coupon != "" {
+		if coupon, err := parseCoupon(&rec, rec.Cell("coupon")); err == nil && coupon != "" {
 			coupons = append(coupons, coupon)
 		}
-		transactions = append(transactions, rec.cell("txid"))
+		transactions = append(transactions, rec.Cell("txid"))
 	}
 	if k.links, err = linksByNumber(ctx, c.store, numbers); err != nil {
 		return err
@@ -154,9 +155,9 @@ func (k *conversionImport) click(text string) (redirect.Click, error) {
 	return redirect.Click{}, redirect.ErrClickID
 }
 
-func (k *conversionImport) find(rec record) (conversionRow, string, bool, error) {
+func (k *conversionImport) find(rec sheet.Record) (conversionRow, string, bool, error) {
 	row := conversionRow{Received: k.now, Source: "import", Signed: true}
-	for _, read := range []func(*conversionRow, record) error{k.setTexts, k.setTime, k.attribute, k.setAmount} {
+	for _, read := range []func(*conversionRow, sheet.Record) error{k.setTexts, k.setTime, k.attribute, k.setAmount} {
 		if err := read(&row, rec); err != nil {
 			return row, "", false, err
 		}
@@ -168,9 +169,9 @@ func (k *conversionImport) find(rec record) (conversionRow, string, bool, error)
 }
 
 // setTime reads when the conversion happened; without a word about it, now.
-func (k *conversionImport) setTime(row *conversionRow, rec record) error {
+func (k *conversionImport) setTime(row *conversionRow, rec sheet.Record) error {
 	row.TS = k.now
-	cell := rec.cell("ts")
+	cell := rec.Cell("ts")
 	if cell == "" {
 		return nil
 	}
@@ -186,12 +187,12 @@ func (k *conversionImport) setTime(row *conversionRow, rec record) error {
 }
 
 // attribute finds the link that has earned the conversion: the click's, otherwise the coupon's newest.
-func (k *conversionImport) attribute(row *conversionRow, rec record) (err error) {
+func (k *conversionImport) attribute(row *conversionRow, rec sheet.Record) (err error) {
 	var link linkRef
-	if row.Coupon, err = parseCoupon(row, rec.cell("coupon")); err != nil {
+	if row.Coupon, err = parseCoupon(row, rec.Cell("coupon")); err != nil {
 		return refuse("coupon", "%s", err)
 	}
-	row.ClickID, row.ClickTS = rec.cell("click_id"), row.TS
+	row.ClickID, row.ClickTS = rec.Cell("click_id"), row.TS
 	switch {
 	case row.ClickID != "":
 		link, err = k.clickedLink(row)
@@ -227,8 +228,8 @@ func (k *conversionImport) clickedLink(row *conversionRow) (linkRef, error) {
 	return link, nil
 }
 
-func (k *conversionImport) setAmount(row *conversionRow, rec record) (err error) {
-	amount, currency := rec.cell("amount"), rec.cell("currency")
+func (k *conversionImport) setAmount(row *conversionRow, rec sheet.Record) (err error) {
+	amount, currency := rec.Cell("amount"), rec.Cell("currency")
 	switch {
 	case amount == "" && (row.Event == defaultEvent || row.Event == refundEvent):
 		return refuse("amount", "is required by a %s, be it 0", row.Event)
@@ -247,15 +248,15 @@ func (k *conversionImport) setAmount(row *conversionRow, rec record) (err error)
 	return nil
 }
 
-func (k *conversionImport) setTexts(row *conversionRow, rec record) (err error) {
-	if row.Event, err = parseLabel(rec.cell("event"), defaultEvent); err != nil {
+func (k *conversionImport) setTexts(row *conversionRow, rec sheet.Record) (err error) {
+	if row.Event, err = parseLabel(rec.Cell("event"), defaultEvent); err != nil {
 		return refuse("event", "%s", err)
 	}
 	for _, text := range []struct {
 		column string
 		at     *string
 	}{{"txid", &row.TxID}, {"ref_txid", &row.RefTxID}, {"customer_id", &row.CustomerID}} {
-		*text.at = rec.cell(text.column)
+		*text.at = rec.Cell(text.column)
 		if err := checkText(*text.at, maxText); err != nil {
 			return refuse(text.column, "%s", err)
 		}
@@ -263,7 +264,7 @@ func (k *conversionImport) setTexts(row *conversionRow, rec record) (err error) 
 	if row.Event == refundEvent && row.RefTxID == "" {
 		return refuse("ref_txid", "is required by a refund: it names the sale")
 	}
-	row.Status = rec.cell("status")
+	row.Status = rec.Cell("status")
 	if row.Status == "" {
 		row.Status = "approved"
 	}

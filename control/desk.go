@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"carom/control/sheet"
 )
 
 // A desk serves one request about objects of a resource.
@@ -44,12 +46,12 @@ func (d *desk[R]) showAll(rows []R) ([]object, error) {
 }
 
 // record is what an import file would hold of a JSON object.
-func (d *desk[R]) record(line int, f fields) (record, *cellError) {
+func (d *desk[R]) record(line int, f fields) (sheet.Record, *cellError) {
 	var told []string
 	for _, col := range d.resource.told() {
 		told = append(told, col.name)
 	}
-	return d.layout().record(line, f, told)
+	return d.fill(line, f, told)
 }
 
 // create stores a new object.
@@ -102,7 +104,7 @@ func (d *desk[R]) held(ctx context.Context, brand, key, ifMatch string) (R, erro
 }
 
 // keep gives a record the cells that say which row is meant, and refuses others.
-func (d *desk[R]) keep(rec *record, row *R) error {
+func (d *desk[R]) keep(rec *sheet.Record, row *R) error {
 	for _, col := range d.columns {
 		if col.set != nil {
 			continue
@@ -113,9 +115,9 @@ func (d *desk[R]) keep(rec *record, row *R) error {
 		}
 		cell := fmt.Sprint(value)
 		switch {
-		case !rec.header.has(col.name):
-			rec.set(col.name, cell)
-		case rec.cell(col.name) != cell:
+		case !rec.Has(col.name):
+			rec.Set(col.name, cell)
+		case rec.Cell(col.name) != cell:
 			return refuse(col.name, "cannot change: it is %q", cell)
 		}
 	}
@@ -123,8 +125,8 @@ func (d *desk[R]) keep(rec *record, row *R) error {
 }
 
 // write imports one record. The caller holds mu.
-func (d *desk[R]) write(ctx context.Context, rec record) (row R, err error) {
-	outcomes, err := d.apply(ctx, []record{rec})
+func (d *desk[R]) write(ctx context.Context, rec sheet.Record) (row R, err error) {
+	outcomes, err := d.apply(ctx, []sheet.Record{rec})
 	if err != nil {
 		return row, err
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"carom/control/sheet"
 )
 
 // mostHosts is how many hosts that a brand's links lead to are looked at when its allowlist changes.
@@ -55,10 +57,10 @@ func (k *brandImport) leftOut(b *brandRow) string {
 }
 
 // prepareHosts looks where the links of stored brands lead whose allowlist is in the chunk.
-func (k *brandImport) prepareHosts(ctx context.Context, s store, recs []record) (err error) {
+func (k *brandImport) prepareHosts(ctx context.Context, s store, recs []sheet.Record) (err error) {
 	var brands []uint32
 	for _, rec := range recs {
-		if b := k.cat.brands.byKey[rec.cell("brand")]; b != nil && k.scope.Sees(b.Brand) && rec.cell("destination_hosts") != "" {
+		if b := k.cat.brands.byKey[rec.Cell("brand")]; b != nil && k.scope.Sees(b.Brand) && rec.Cell("destination_hosts") != "" {
 			brands = append(brands, b.BrandID)
 		}
 	}

@@ -16,7 +16,7 @@ func TestDestinationsOfLinksThatLeadSomewhere(t *testing.T) {
 		"soon,go.acme.example,boots,lena,,2030-01-01,,",
 		"off,go.acme.example,boots,lena,,,,no",
 		"over,go.acme.example,boots,lena,,2025-01-01,2025-02-01,")
-	c := client(t, w.serve(), w.token(control.Analyst, "acme"))
+	c := connect(t, w.serve(), w.token(control.Analyst, "acme"))
 	var got []control.LinkDestination
 	err := c.EachDestination(t.Context(), control.LinkFilter{Campaign: "boots"}, func(d control.LinkDestination) error {
 		got = append(got, d)

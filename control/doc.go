@@ -2,7 +2,7 @@
 // rules, posts, keys and tokens.
 //
 // ClickHouse has no sequences, no unique keys and no compare-and-set, so everything that needs them happens here, in one
-// process, under one lock; package lease sees to it that it is one process (leader.go). Follow an import: api.go takes a file, csv.go
+// process, under one lock; package lease sees to it that it is one process (leader.go). Follow an import: api.go takes a file, package sheet
 // reads its lines, import.go turns them into rows with the columns that one file per kind lists (brands.go … links.go),
 // number.go numbers the new rows, version.go gives the chunk its version, audit.go puts it between two accounts of who did it,
 // store.go writes it. An object of the API goes the same way (shelf.go, resource.go): object.go turns it

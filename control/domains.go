@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 
+	"carom/control/sheet"
 	"carom/redirect"
 )
 
@@ -66,7 +67,7 @@ func (k *domainImport) policy(d *domainRow) redirect.DestinationPolicy {
 	return p
 }
 
-func (k *domainImport) prepare(_ context.Context, c *Control, _ []record) error {
+func (k *domainImport) prepare(_ context.Context, c *Control, _ []sheet.Record) error {
 	k.cat = c.catalog.Load()
 	k.defaults = map[uint32]string{}
 	for _, d := range k.cat.domains.byID {
@@ -77,12 +78,12 @@ func (k *domainImport) prepare(_ context.Context, c *Control, _ []record) error 
 	return nil
 }
 
-func (k *domainImport) find(rec record) (domainRow, string, bool, error) {
+func (k *domainImport) find(rec sheet.Record) (domainRow, string, bool, error) {
 	brand, err := k.cat.brand(k.scope, rec)
 	if err != nil {
 		return domainRow{}, "", false, err
 	}
-	host, problem := redirect.CanonicalHost(rec.cell("host"))
+	host, problem := redirect.CanonicalHost(rec.Cell("host"))
 	if problem != nil {
 		return domainRow{}, "", false, refuse("host", "%s", problem)
 	}

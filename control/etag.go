@@ -7,6 +7,8 @@ import (
 	"hash/fnv"
 	"strconv"
 	"strings"
+
+	"carom/control/sheet"
 )
 
 // ErrPrecondition is wrapped by the refusal to change an object that is no longer what the caller has seen.
@@ -46,7 +48,7 @@ func matchVersion(header string, version uint64) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w since the ETag %s was given out: it is of version %d now; get it again", ErrPrecondition, shortened(header, maxNameQuote), version)
+	return fmt.Errorf("%w since the ETag %s was given out: it is of version %d now; get it again", ErrPrecondition, sheet.Shorten(header, maxNameQuote), version)
 }
 
 // matchETag reports whether an If-None-Match names etag: the caller has what it asks for.

@@ -27,6 +27,8 @@ type world struct {
 	lease    time.Duration
 	takeOver bool
 	address  string
+	// tune sets the rest of the configuration; set before start.
+	tune func(*control.Config)
 }
 
 // day0 is when the tests take place.
@@ -48,6 +50,9 @@ func (w *world) start() {
 	cfg.Now = func() time.Time { return w.now }
 	cfg.Burst, cfg.Lease = cmp.Or(w.burst, 1_000_000), cmp.Or(w.lease, cfg.Lease)
 	cfg.Address, cfg.TakeOver = w.address, w.takeOver
+	if w.tune != nil {
+		w.tune(&cfg)
+	}
 	var err error
 	if w.Control, err = control.New(cfg); err != nil {
 		w.t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"carom/control"
+	"carom/control/sheet"
 )
 
 func TestSampleImportsAndAgainChangesNothing(t *testing.T) {
@@ -114,7 +115,7 @@ func TestImportRefusesAFileByItsHeader(t *testing.T) {
 		{"not CSV", "brands", `br"and`, "not CSV"},
 	} {
 		_, err := w.ImportCSV(t.Context(), c.kind, strings.NewReader(c.header), control.LocalScope())
-		if !errors.Is(err, control.ErrHeader) || !strings.Contains(err.Error(), c.want) {
+		if !errors.Is(err, sheet.ErrHeader) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.why, err, c.want)
 		}
 	}
@@ -343,7 +344,7 @@ func TestImportRejectsRepeatedKeysAndGoesOn(t *testing.T) {
 		"c,go.acme.example,boots,lena,one-a",
 		"d,go.acme.example,boots,lena,one-d",
 	))
-	want := control.Result{Created: 2, Warnings: []control.Warning{}, Rejected: []control.Reject{
+	want := control.Result{Created: 2, Warnings: []control.Warning{}, Rejected: []sheet.Reject{
 		{Line: 3, Column: "link", Value: "b\nb", Reason: "must be 1 to 64 letters, digits, dots, dashes or underscores, a letter or digit first"},
 		{Line: 5, Column: "link", Value: "a", Reason: "repeats the key of line 2"},
 		{Line: 6, Column: "slug", Value: "one-a", Reason: `is taken on this host by link "a"; "one-a-2" is free`},

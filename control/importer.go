@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"unicode/utf8"
+
+	"carom/control/sheet"
 )
 
 // A kind is one sort of import file, R the row of its table.
@@ -19,10 +20,10 @@ type kind[R any] interface {
 	// owner is the brand that a numbered row belongs to, 0 for none, and the key by which people know it.
 	owner(row *R) (brand uint32, key string)
 	// prepare fetches what the lines of one chunk refer to.
-	prepare(ctx context.Context, c *Control, recs []record) error
+	prepare(ctx context.Context, c *Control, recs []sheet.Record) error
 	// find returns the row that a line means and what is unique to it (empty where repeating it is no mistake): the stored row,
 	// or a fresh one that holds only its keys. The error is a *cellError.
-	find(rec record) (row R, id string, stored bool, err error)
+	find(rec sheet.Record) (row R, id string, stored bool, err error)
 	// check judges the row as a whole, its cells being set. The error is a *cellError.
 	check(row *R, change change) error
 	// write numbers the first rows, as many as are fresh, and freezes all under one stamp.
@@ -56,24 +57,22 @@ type importer[R any] struct {
 }
 
 func newImport[R any](c *Control, k kind[R]) *importer[R] {
-	return &importer[R]{control: c, kind: k, columns: k.columns(), seen: map[string]int{}, place: lineOfFile}
+	return &importer[R]{control: c, kind: k, columns: k.columns(), seen: map[string]int{}, place: sheet.LineOfFile}
 }
 
-func lineOfFile(line int) string { return fmt.Sprintf("line %d", line) }
-
-func (m *importer[R]) layout() layout {
-	l := layout{kind: m.kind.name(), identity: m.kind.identity()}
+func (m *importer[R]) layout() sheet.Layout {
+	l := sheet.Layout{Kind: m.kind.name(), Identity: m.kind.identity()}
 	for _, c := range m.columns {
-		l.columns, l.shapes = append(l.columns, c.name), append(l.shapes, c.shape)
+		l.Columns = append(l.Columns, c.name)
 		if c.required {
-			l.required = append(l.required, c.name)
+			l.Required = append(l.Required, c.name)
 		}
 	}
 	return l
 }
 
 // chunk imports some lines.
-func (m *importer[R]) chunk(ctx context.Context, recs []record) (Result, error) {
+func (m *importer[R]) chunk(ctx context.Context, recs []sheet.Record) (Result, error) {
 	var result Result
 	outcomes, err := m.applyAlone(ctx, recs)
 	if err != nil {
@@ -81,7 +80,7 @@ func (m *importer[R]) chunk(ctx context.Context, recs []record) (Result, error) 
 	}
 	for i, o := range outcomes {
 		if o.refused != nil {
-			result.Rejected = append(result.Rejected, recs[i].reject(o.refused.column, o.refused.reason))
+			result.Rejected = append(result.Rejected, recs[i].Reject(o.refused.column, o.refused.reason))
 			continue
 		}
 		result.Warnings = append(result.Warnings, o.warnings...)
@@ -99,7 +98,7 @@ type outcome[R any] struct {
 }
 
 // applyAlone is apply for a caller that does not hold mu.
-func (m *importer[R]) applyAlone(ctx context.Context, recs []record) ([]outcome[R], error) {
+func (m *importer[R]) applyAlone(ctx context.Context, recs []sheet.Record) ([]outcome[R], error) {
 	if err := m.control.begin(ctx); err != nil {
 		return nil, err
 	}
@@ -108,7 +107,7 @@ func (m *importer[R]) applyAlone(ctx context.Context, recs []record) ([]outcome[
 }
 
 // apply takes some records: what they may mean is fetched once, what they change is written as one block. The caller holds mu.
-func (m *importer[R]) apply(ctx context.Context, recs []record) ([]outcome[R], error) {
+func (m *importer[R]) apply(ctx context.Context, recs []sheet.Record) ([]outcome[R], error) {
 	if err := m.kind.prepare(ctx, m.control, recs); err != nil {
 		return nil, err
 	}
@@ -147,14 +146,14 @@ func (m *importer[R]) apply(ctx context.Context, recs []record) ([]outcome[R], e
 }
 
 // review lets a kind judge the records together. One that is refused now holds no key: a later one may mend it.
-func (m *importer[R]) review(recs []record, outcomes []outcome[R]) {
+func (m *importer[R]) review(recs []sheet.Record, outcomes []outcome[R]) {
 	kind, together := m.kind.(reviewer[R])
 	if !together {
 		return
 	}
 	refused := map[int]bool{}
 	for _, i := range kind.review(outcomes) {
-		refused[recs[i].line] = true
+		refused[recs[i].Line] = true
 	}
 	if len(refused) > 0 {
 		maps.DeleteFunc(m.seen, func(_ string, line int) bool { return refused[line] })
@@ -174,12 +173,12 @@ func (m *importer[R]) store(ctx context.Context, rows []R, fresh int) error {
 }
 
 // row reads one line: the row it means, with its cells set, and what that changes. The error is a *cellError, or that of admit.
-func (m *importer[R]) row(rec record) (row R, change change, err error) {
+func (m *importer[R]) row(rec sheet.Record) (row R, change change, err error) {
 	for _, col := range m.columns {
-		cell := rec.cell(col.name)
+		cell := rec.Cell(col.name)
 		longest := cmp.Or(col.longest, maxCell)
 		switch {
-		case col.required && cell == "" && (col.set == nil || rec.header.has(col.name)):
+		case col.required && cell == "" && (col.set == nil || rec.Has(col.name)):
 			return row, unchanged, refuse(col.name, "is required")
 		case len(cell) > longest:
 			return row, unchanged, refuse(col.name, "has %d bytes, at most %d are allowed", len(cell), longest)
@@ -192,7 +191,7 @@ func (m *importer[R]) row(rec record) (row R, change change, err error) {
 		return row, unchanged, err
 	}
 	if line, twice := m.seen[id]; twice && id != "" {
-		return row, unchanged, refuse(m.kind.identity()[0], "%s", repeats(m.place(line)))
+		return row, unchanged, refuse(m.kind.identity()[0], "%s", sheet.Repeats(m.place(line)))
 	}
 	if m.admit != nil {
 		if err := m.admit(&row, stored); err != nil {
@@ -204,14 +203,14 @@ func (m *importer[R]) row(rec record) (row R, change change, err error) {
 	}
 	before := row
 	for _, col := range m.columns {
-		given := rec.header.has(col.name)
+		given := rec.Has(col.name)
 		switch {
 		case col.set == nil || stored && !given:
 			continue
 		case col.required && !given:
 			return row, unchanged, refuse(col.name, "is required")
 		}
-		differs, err := col.set(&row, rec.cell(col.name))
+		differs, err := col.set(&row, rec.Cell(col.name))
 		if err != nil {
 			return row, unchanged, refuse(col.name, "%s", err).because(err)
 		}
@@ -225,18 +224,18 @@ func (m *importer[R]) row(rec record) (row R, change change, err error) {
 	if change == updated {
 		m.before = before
 	}
-	m.seen[id] = rec.line
+	m.seen[id] = rec.Line
 	return row, change, nil
 }
 
 // warnings are what the cells of an accepted line should make a person look at.
-func (m *importer[R]) warnings(rec record, row *R) (list []Warning) {
+func (m *importer[R]) warnings(rec sheet.Record, row *R) (list []Warning) {
 	for _, col := range m.columns {
-		if col.warn == nil || !rec.header.has(col.name) {
+		if col.warn == nil || !rec.Has(col.name) {
 			continue
 		}
 		if reason := col.warn(row); reason != "" {
-			list = append(list, Warning(rec.reject(col.name, reason)))
+			list = append(list, Warning(rec.Reject(col.name, reason)))
 		}
 	}
 	return list

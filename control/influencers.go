@@ -9,6 +9,8 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
 	"golang.org/x/text/language"
+
+	"carom/control/sheet"
 )
 
 type influencerRow struct {
@@ -132,7 +134,7 @@ func (r *creator) followerKey(day time.Time) followerKey {
 }
 
 // prepare reads the snapshots that a count of the chunk may agree with or be older than.
-func (k *influencerImport) prepare(ctx context.Context, c *Control, recs []record) error {
+func (k *influencerImport) prepare(ctx context.Context, c *Control, recs []sheet.Record) error {
 	k.cat = c.catalog.Load()
 	k.today = c.cfg.Now().UTC().Truncate(24 * time.Hour)
 	k.newest, k.snapshots = map[uint32]time.Time{}, map[followerKey]uint64{}
@@ -142,11 +144,11 @@ func (k *influencerImport) prepare(ctx context.Context, c *Control, recs []recor
 	}
 	any := false
 	for _, rec := range recs {
-		stored := k.cat.influencers.byKey[rec.cell("influencer")]
-		if stored == nil || !rec.header.has("followers") {
+		stored := k.cat.influencers.byKey[rec.Cell("influencer")]
+		if stored == nil || !rec.Has("followers") {
 			continue
 		}
-		day, err := parseDay(rec.cell("as_of"))
+		day, err := parseDay(rec.Cell("as_of"))
 		if err != nil {
 			day = k.today
 		}
@@ -170,8 +172,8 @@ func (k *influencerImport) prepare(ctx context.Context, c *Control, recs []recor
 	return err
 }
 
-func (k *influencerImport) find(rec record) (creator, string, bool, error) {
-	id := rec.cell("influencer")
+func (k *influencerImport) find(rec sheet.Record) (creator, string, bool, error) {
+	id := rec.Cell("influencer")
 	if err := checkKey(id); err != nil {
 		return creator{}, id, false, refuse("influencer", "%s", err)
 	}

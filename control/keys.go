@@ -21,7 +21,7 @@ type KeyState string
 // The states, as the keys table spells them.
 const (
 	KeyActive  KeyState = "active"  // makes and checks
-	KeyVerify  KeyState = "verify"  // only checks what it has made
+	KeyVerify  KeyState = "verify"  // only checks what it has made, or is yet to make
 	KeyRetired KeyState = "retired" // unknown; its secret is gone
 )
 
@@ -30,6 +30,8 @@ var (
 	ErrKeyKind  = errors.New("this kind of key is not made that way")
 	ErrNoSlot   = errors.New("all signing slots are in use: retire a key first, which breaks the codes it has signed")
 	ErrKeyInUse = errors.New("the key is active: rotate first, so that another one takes over")
+	// ErrKeyRetired refuses to bring a key back: its secret is gone.
+	ErrKeyRetired = errors.New("the key is retired: its secret is gone")
 )
 
 // codeKeyLen is the length of a brand's signing key in bytes; clickIDKeyLen that of the cluster's AES key.
@@ -57,6 +59,12 @@ type keyPlace struct {
 }
 
 func (r *keyRow) place() keyPlace { return keyPlace{r.BrandID, redirect.KeyKind(r.Kind), r.KeyID} }
+
+// in is the row in another state.
+func (r keyRow) in(state KeyState, with stamp) keyRow {
+	r.State, r.Version, r.Updated = string(state), with.Version, with.Updated
+	return r
+}
 
 // learnKeys replaces keys in c by newer rows of the same place.
 func (c *catalog) learnKeys(rows []keyRow) {

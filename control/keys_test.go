@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"carom/control"
 	"carom/redirect"
@@ -183,5 +186,96 @@ func TestPostbackKeysStandSideBySide(t *testing.T) {
 	}
 	if listed := fmt.Sprintf("%+v", keys); strings.Contains(listed, secret) {
 		t.Error("the list shows a secret")
+	}
+}
+
+// A key of each kind is made before it is needed, takes over, gives way again and is retired; each step has its date.
+func TestKeysTakeOver(t *testing.T) {
+	for _, kind := range []struct {
+		redirect.KeyKind
+		brand         string
+		first, second string // ids
+		fresh         control.KeyState
+	}{
+		{redirect.KeyCode, "acme", "0", "1", control.KeyVerify},
+		{redirect.KeyPostback, "acme", "1", "2", control.KeyActive},
+		{redirect.KeyClickID, "", "1", "2", control.KeyVerify},
+	} {
+		t.Run(string(kind.KeyKind), func(t *testing.T) {
+			w := newWorld(t)
+			w.loadBasics()
+			ctx, all := t.Context(), control.LocalScope()
+			if kind.KeyKind == redirect.KeyPostback { // of the other kinds the first is there
+				if _, _, err := w.NewKey(ctx, all, kind.brand, kind.KeyKind); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// step is one change; states are what the keys are then, the first and the second.
+			step := func(why string, key control.Key, err error, want control.Key, states ...control.KeyState) {
+				t.Helper()
+				want.Brand, want.Kind, want.Created, want.Changed = kind.brand, kind.KeyKind, key.Created, w.now
+				if want.State == control.KeyRetired {
+					want.Retired = &w.now
+				}
+				if diff := cmp.Diff(want, key); diff != "" || err != nil {
+					t.Errorf("%s: %v\n%s", why, err, diff)
+				}
+				keys, err := w.Keys(all, "", kind.KeyKind)
+				var got []control.KeyState
+				for _, k := range keys {
+					got = append(got, k.State)
+				}
+				if !slices.Equal(got, states) || err != nil {
+					t.Errorf("%s: keys are %v, want %v; %v", why, got, states, err)
+				}
+				w.now = w.now.Add(time.Hour)
+			}
+			key, _, err := w.NewKey(ctx, all, kind.brand, kind.KeyKind)
+			step("made", key, err, control.Key{ID: kind.second, State: kind.fresh}, control.KeyActive, kind.fresh)
+			key, err = w.ActivateKey(ctx, all, kind.brand, kind.KeyKind, kind.second)
+			step("takes over", key, err, control.Key{ID: kind.second, State: control.KeyActive}, control.KeyVerify, control.KeyActive)
+			if again, err := w.ActivateKey(ctx, all, kind.brand, kind.KeyKind, kind.second); err != nil || !cmp.Equal(again, key) {
+				t.Errorf("taking over twice: %+v, %v", again, err)
+			}
+			key, err = w.ActivateKey(ctx, all, kind.brand, kind.KeyKind, kind.first)
+			step("gives way", key, err, control.Key{ID: kind.first, State: control.KeyActive}, control.KeyActive, control.KeyVerify)
+			key, err = w.RetireKey(ctx, all, kind.brand, kind.KeyKind, kind.second)
+			step("is retired", key, err, control.Key{ID: kind.second, State: control.KeyRetired}, control.KeyActive, control.KeyRetired)
+			if _, err := w.ActivateKey(ctx, all, kind.brand, kind.KeyKind, kind.second); !errors.Is(err, control.ErrKeyRetired) {
+				t.Errorf("a retired key takes over: %v", err)
+			}
+		})
+	}
+}
+
+// What is made before its time counts for nothing new: links are minted with the active key, and all four slots can be prepared.
+func TestPreparedSigningKeysDoNotMint(t *testing.T) {
+	w := newWorld(t)
+	w.loadBasics()
+	slot := func(link string) uint8 {
+		t.Helper()
+		w.load("links", "link,domain,campaign,influencer", link+",go.acme.example,boots,lena")
+		code, parsed := redirect.ParseCode([]byte(w.show(link).Code))
+		if !parsed {
+			t.Fatalf("%s has no code", link)
+		}
+		return code.KeyID()
+	}
+	for range redirect.KeySlots - 1 {
+		if _, _, err := w.NewKey(t.Context(), control.LocalScope(), "acme", redirect.KeyCode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := w.NewKey(t.Context(), control.LocalScope(), "acme", redirect.KeyCode); !errors.Is(err, control.ErrNoSlot) {
+		t.Errorf("a fifth key: %v", err)
+	}
+	if got := slot("a"); got != 0 {
+		t.Errorf("minted with slot %d before it has taken over", got)
+	}
+	if _, err := w.ActivateKey(t.Context(), control.LocalScope(), "acme", redirect.KeyCode, "2"); err != nil {
+		t.Fatal(err)
+	}
+	if got := slot("b"); got != 2 {
+		t.Errorf("minted with slot %d, want the active 2", got)
 	}
 }

@@ -44,6 +44,16 @@ func TestStandbyWritesOnlyWhenTheWriterIsGone(t *testing.T) {
 		got.header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("the standby's API: %d %v %s", got.status, got.header, got.body)
 	}
+	revoked := w.token(control.Admin)
+	if err := w.RevokeToken(t.Context(), control.LocalScope(), strings.Split(revoked, "_")[1]); err != nil {
+		t.Fatal(err)
+	}
+	for why, token := range map[string]string{"no token": "", "a wrong one": w.token(control.Analyst) + "x", "one that was revoked since": revoked} {
+		got := ask(t, "GET", standby.serve()+"/api/v1/links", token, "")
+		if got.status != http.StatusServiceUnavailable || strings.Contains(got.body, w.address) || !strings.Contains(got.body, "is a standby") {
+			t.Errorf("the standby's API, with %s: %d %s", why, got.status, got.body)
+		}
+	}
 	_, err := standby.ImportCSV(t.Context(), "links", strings.NewReader(csv(aLink, "a,go.acme.example,boots,lena")), control.LocalScope())
 	if !errors.Is(err, control.ErrStandby) {
 		t.Errorf("an import by the standby: %v", err)

@@ -1,15 +1,22 @@
 package control
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
-// errUnsure is what callers are told while ClickHouse is away for longer than the lease lasts.
-var errUnsure = errors.New("ClickHouse does not answer, so it is not known whether this process still is the one that writes")
+var (
+	// errUnsure is what callers are told while ClickHouse is away for longer than the lease lasts.
+	errUnsure = errors.New("ClickHouse does not answer, so it is not known whether this process still is the one that writes")
+	// errAsStranger is what a standby tells whoever has no valid token: addresses inside a network are not everybody's to know.
+	errAsStranger = fmt.Errorf("%w: to those with a valid token it says which one writes", ErrStandby)
+)
 
 // onlyLeader answers 503 unless this process writes: a standby may not know of the newest objects and tokens.
 func (c *Control) onlyLeader(api huma.API) func(huma.Context, func(huma.Context)) {
@@ -19,12 +26,32 @@ func (c *Control) onlyLeader(api huma.API) func(huma.Context, func(huma.Context)
 			next(ctx)
 			return
 		}
-		if !errors.Is(err, ErrStandby) {
+		r, _ := humago.Unwrap(ctx)
+		switch {
+		case !errors.Is(err, ErrStandby):
 			c.cfg.Log.Warn("API", "err", err)
 			err = errUnsure
+		case !c.mayLearn(r):
+			err = errAsStranger
 		}
 		c.unavailable(api, ctx, err)
 	}
+}
+
+// mayLearn reports whether a standby tells a caller who writes: one with a valid token, from an address that has not sent too many
+// wrong ones. That bounds what strangers can ask of ClickHouse.
+func (c *Control) mayLearn(r *http.Request) bool {
+	peer, token, err := bearerOf(r)
+	if err != nil || c.logins.Wait(peer) > 0 {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+	defer cancel()
+	valid, err := tokenStored(ctx, c.store, token)
+	if err == nil && !valid {
+		c.logins.Fail(peer)
+	}
+	return valid
 }
 
 // unavailable answers that it is worth while to try again, by when another process has taken over.

@@ -9,6 +9,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
 	"github.com/shopspring/decimal"
 
+	"carom/control/sheet"
 	"carom/redirect"
 )
 
@@ -163,7 +164,7 @@ func parseRules(_ *linkRow, cell string) (string, error) {
 }
 
 // prepare reads the links that the chunk's keys mean and those that hold its slugs.
-func (k *linkImport) prepare(ctx context.Context, c *Control, recs []record) error {
+func (k *linkImport) prepare(ctx context.Context, c *Control, recs []sheet.Record) error {
 	k.open(c)
 	k.now = c.cfg.Now().UTC()
 	k.stored, k.spent = make(map[linkKey]linkRow, len(recs)), map[slugPlace]uint32{}
@@ -174,20 +175,20 @@ func (k *linkImport) prepare(ctx context.Context, c *Control, recs []record) err
 	}
 	var wishes []slugWish
 	for _, rec := range recs {
-		domain, brand, err := k.cat.domain(k.scope, rec)
+		domain, brand, err := k.cat.domain(k.scope, rec.Cell("domain"))
 		if err != nil {
 			continue // find refuses the line
 		}
-		if err := named.Append(brand.BrandID, rec.cell("link"), domain.DomainID, rec.cell("slug")); err != nil {
+		if err := named.Append(brand.BrandID, rec.Cell("link"), domain.DomainID, rec.Cell("slug")); err != nil {
 			return err
 		}
 		for _, id := range k.cat.domains.former[domain.Host] { // what was printed with the host is still out there
-			if err := named.Append(uint32(0), "", id, rec.cell("slug")); err != nil {
+			if err := named.Append(uint32(0), "", id, rec.Cell("slug")); err != nil {
 				return err
 			}
 		}
-		if rec.header.has("slug") {
-			wishes = append(wishes, slugWish{linkKey{brand.BrandID, rec.cell("link")}, slugPlace{domain.DomainID, rec.cell("slug")}})
+		if rec.Has("slug") {
+			wishes = append(wishes, slugWish{linkKey{brand.BrandID, rec.Cell("link")}, slugPlace{domain.DomainID, rec.Cell("slug")}})
 		}
 	}
 	// A link's key and brand never change, so any of its rows finds its id; FINAL then reads only those ids.
@@ -208,25 +209,28 @@ func (k *linkImport) prepare(ctx context.Context, c *Control, recs []record) err
 	return err
 }
 
-func (k *linkImport) find(rec record) (linkRow, string, bool, error) {
-	domain, brand, err := k.cat.domain(k.scope, rec)
+func (k *linkImport) find(rec sheet.Record) (linkRow, string, bool, error) {
+	domain, brand, err := k.cat.domain(k.scope, rec.Cell("domain"))
 	if err != nil {
 		return linkRow{}, "", false, err
 	}
-	key := linkKey{brand.BrandID, rec.cell("link")}
+	key := linkKey{brand.BrandID, rec.Cell("link")}
 	id := brand.Brand + "/" + key.link
 	if err := checkKey(key.link); err != nil {
 		return linkRow{}, id, false, refuse("link", "%s", err)
 	}
-	campaign := k.cat.campaigns.byKey[campaignKey{brand.BrandID, rec.cell("campaign")}]
+	campaign := k.cat.campaigns.byKey[campaignKey{brand.BrandID, rec.Cell("campaign")}]
 	if campaign == nil {
 		return linkRow{}, id, false, refuse("campaign", "is unknown in brand %q: import it with campaigns first", brand.Brand)
 	}
-	influencer := k.cat.influencers.byKey[rec.cell("influencer")]
+	influencer := k.cat.influencers.byKey[rec.Cell("influencer")]
 	if influencer == nil {
 		return linkRow{}, id, false, refuse("influencer", "is unknown: import it with influencers first")
 	}
 	stored, ok := k.stored[key]
+	if !ok && isPath(key.link) {
+		return linkRow{}, id, false, refuse("link", "is reserved: the API has something else at /links/%s", key.link)
+	}
 	if !ok {
 		return linkRow{
 			Link: key.link, BrandID: brand.BrandID, CampaignID: campaign.CampaignID,

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -11,6 +12,12 @@ import (
 type LinkPage struct {
 	Links []Link `json:"links"`
 	Next  string `json:"next" doc:"cursor of the next page, empty at the end"`
+}
+
+// isPath reports whether the API has something else than a link's object at /links/KEY. A link that has such a key from earlier is
+// found at /links/find.
+func isPath(key string) bool {
+	return slices.Contains([]string{"bulk", "export", "find", "token"}, key)
 }
 
 type enableRequest struct {

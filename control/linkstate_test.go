@@ -26,7 +26,7 @@ func TestLinkStateIsWhatTheEdgeDoes(t *testing.T) {
 		"later,go.acme.example,later,tom,,2026-03-01,,",
 		"off,go.acme.example,off,tom,,2026-03-01,,",
 		"lena,go.acme.example,boots,lena,,2026-03-01,,")
-	c := client(t, w.serve(), w.token(control.Admin))
+	c := connect(t, w.serve(), w.token(control.Admin))
 	for _, target := range []control.Target{{Campaign: "off"}, {Influencer: "lena"}} {
 		if links, err := c.SetEnabled(t.Context(), target, false); err != nil || links != 1 {
 			t.Fatalf("%+v: %d links, %v", target, links, err)
@@ -79,6 +79,6 @@ func TestLinkStateIsWhatTheEdgeDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.restart()
-	c = client(t, w.serve(), w.token(control.Admin))
+	c = connect(t, w.serve(), w.token(control.Admin))
 	check("open", "deleted (domain)", "domain go.acme.example is deleted; "+retired)
 }

@@ -31,7 +31,7 @@ func TestExportAsParquet(t *testing.T) {
 	w := newWorld(t)
 	w.twoBrands()
 	var file bytes.Buffer
-	c := client(t, w.serve(), w.token(control.Analyst))
+	c := connect(t, w.serve(), w.token(control.Analyst))
 	if err := c.Export(t.Context(), control.LinkFilter{}, "parquet", &file); err != nil {
 		t.Fatal(err)
 	}

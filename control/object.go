@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"carom/control/sheet"
 )
 
 // ErrJSON is wrapped by the refusal of a body that is not JSON of the kind expected.
@@ -30,7 +32,7 @@ func (f *fields) UnmarshalJSON(text []byte) error {
 		}
 		name, _ := token.(string)
 		if _, twice := (*f)[name]; twice {
-			return fmt.Errorf("has the field %q twice", shortened(name, maxNameQuote))
+			return fmt.Errorf("has the field %q twice", sheet.Shorten(name, maxNameQuote))
 		}
 		var value json.RawMessage
 		if err := in.Decode(&value); err != nil {
@@ -74,34 +76,28 @@ func parseList(body []byte, most int) ([]json.RawMessage, error) {
 	return list, nil
 }
 
-// record is what an import file with a column for each field would hold of the object. told are fields that only answers
+// fill is what an import file with a column for each field would hold of the object. told are fields that only answers
 // hold: to drop one could hide that it was meant to change something.
-func (l layout) record(line int, f fields, told []string) (record, *cellError) {
-	rec := record{line, &header{l, make(map[string]int, len(f))}, make([]string, 0, len(f))}
+func (m *importer[R]) fill(line int, f fields, told []string) (sheet.Record, *cellError) {
+	rec := sheet.NewRecord(line)
 	for _, name := range slices.Sorted(maps.Keys(f)) {
-		at := slices.Index(l.columns, name)
+		at := slices.IndexFunc(m.columns, func(c column[R]) bool { return c.name == name })
 		switch {
 		case at >= 0:
-			cell, err := l.shapes[at].cell(f[name])
+			cell, err := m.columns[at].shape.cell(f[name])
 			if err != nil {
 				return rec, refuse(name, "%s", err)
 			}
-			rec.set(name, cell)
+			rec.Set(name, cell)
 		case slices.Contains(told, name):
 			return rec, refuse(name, "is only told, not set")
 		default:
-			quoted := shortened(name, maxNameQuote)
+			quoted, known := sheet.Shorten(name, maxNameQuote), m.layout().Columns
 			return rec, refuse(quoted, "is no field of %s: did you mean %q? Fields are %s",
-				l.kind, Nearest(quoted, l.columns), strings.Join(l.columns, ", "))
+				m.kind.name(), sheet.Nearest(quoted, known), strings.Join(known, ", "))
 		}
 	}
 	return rec, nil
-}
-
-// set adds a cell to a record that is still being made.
-func (r *record) set(column, cell string) {
-	r.header.at[column] = len(r.cells)
-	r.cells = append(r.cells, cell)
 }
 
 // An object is a JSON object whose fields are written in their order.

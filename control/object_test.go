@@ -3,9 +3,10 @@ package control
 import (
 	"encoding/json"
 	"errors"
-	"slices"
 	"testing"
 	"unicode/utf8"
+
+	"carom/control/sheet"
 )
 
 func TestParseList(t *testing.T) {
@@ -18,6 +19,11 @@ func TestParseList(t *testing.T) {
 			t.Errorf("%s: %q, %v, want %d objects", body, list, err, want)
 		}
 	}
+}
+
+// A filler is any importer.
+type filler interface {
+	fill(line int, f fields, told []string) (sheet.Record, *cellError)
 }
 
 // FuzzObject: whatever a body holds, it is refused, or is a record whose cells are what its values say.
@@ -36,7 +42,6 @@ func FuzzObject(f *testing.F) {
 		if err != nil {
 			return
 		}
-		l := run.layout()
 		object, err := parseFields(body)
 		if err != nil {
 			if !errors.Is(err, ErrJSON) {
@@ -44,7 +49,7 @@ func FuzzObject(f *testing.F) {
 			}
 			return
 		}
-		rec, refused := l.record(0, object, []string{"state"})
+		rec, refused := run.(filler).fill(0, object, []string{"state"})
 		if refused != nil {
 			if refused.column == "" && object[""] == nil || refused.reason == "" {
 				t.Fatalf("%q is refused without a field or reason: %+v", body, refused)
@@ -52,12 +57,12 @@ func FuzzObject(f *testing.F) {
 			return
 		}
 		for name, value := range object {
-			if !rec.header.has(name) || !slices.Contains(l.columns, name) {
+			if !rec.Has(name) {
 				t.Fatalf("%q: the field %q is dropped", body, name)
 			}
 			var text string
-			if err := json.Unmarshal(value, &text); err == nil && rec.cell(name) != text || !utf8.ValidString(rec.cell(name)) {
-				t.Fatalf("%q: the cell of %q is %q", body, name, rec.cell(name))
+			if err := json.Unmarshal(value, &text); err == nil && rec.Cell(name) != text || !utf8.ValidString(rec.Cell(name)) {
+				t.Fatalf("%q: the cell of %q is %q", body, name, rec.Cell(name))
 			}
 		}
 	})

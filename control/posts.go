@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
+
+	"carom/control/sheet"
 )
 
 // A postRow is what a creator's post had earned by one day.
@@ -55,11 +57,11 @@ func (k *postImport) columns() []column[postRow] {
 }
 
 // prepare reads the links that the chunk names and what is stored of their posts on its days.
-func (k *postImport) prepare(ctx context.Context, c *Control, recs []record) (err error) {
+func (k *postImport) prepare(ctx context.Context, c *Control, recs []sheet.Record) (err error) {
 	k.cat, k.stored, k.named = c.catalog.Load(), map[string]postRow{}, map[uint32]linkRef{}
 	names := make([]string, len(recs))
 	for i, rec := range recs {
-		names[i] = rec.cell("link")
+		names[i] = rec.Cell("link")
 	}
 	if k.links, err = linksByName(ctx, c.store, "link", names); err != nil {
 		return err
@@ -85,12 +87,12 @@ func (k *postImport) prepare(ctx context.Context, c *Control, recs []record) (er
 func (r *postRow) id() string { return fmt.Sprint(r.LinkID, " ", r.AsOf.Format(time.DateOnly)) }
 
 // identify reads the cells that say which row is meant.
-func (k *postImport) identify(rec record) (postRow, error) {
-	link, err := k.cat.oneBrand(k.scope, k.links[rec.cell("link")], "link")
+func (k *postImport) identify(rec sheet.Record) (postRow, error) {
+	link, err := k.cat.oneBrand(k.scope, k.links[rec.Cell("link")], "link")
 	if err != nil {
 		return postRow{}, err
 	}
-	day, err := parseDay(rec.cell("as_of"))
+	day, err := parseDay(rec.Cell("as_of"))
 	if err != nil {
 		return postRow{}, refuse("as_of", "%s", err)
 	}
@@ -98,7 +100,7 @@ func (k *postImport) identify(rec record) (postRow, error) {
 	return postRow{LinkID: link.LinkID, AsOf: day}, nil
 }
 
-func (k *postImport) find(rec record) (postRow, string, bool, error) {
+func (k *postImport) find(rec sheet.Record) (postRow, string, bool, error) {
 	row, err := k.identify(rec)
 	if err != nil {
 		return row, "", false, err

@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"carom/control/sheet"
 )
 
 // A cellError is a problem with one cell. cause, where there is one, says of what sort.
@@ -62,7 +64,7 @@ func (c *Control) problem(err error) error {
 		return huma.Error404NotFound(err.Error())
 	case errors.Is(err, ErrForbidden):
 		return huma.Error403Forbidden(err.Error())
-	case errors.Is(err, ErrHeader), errors.Is(err, ErrTarget):
+	case errors.Is(err, sheet.ErrHeader), errors.Is(err, ErrTarget):
 		return huma.Error422UnprocessableEntity(err.Error(), detail("body"))
 	case errors.Is(err, ErrKeyKind):
 		return huma.Error422UnprocessableEntity(err.Error(), detail("body.kind"))
@@ -72,13 +74,14 @@ func (c *Control) problem(err error) error {
 		return huma.Error400BadRequest(err.Error(), detail("body"))
 	case errors.Is(err, ErrPrecondition):
 		return huma.Error412PreconditionFailed(err.Error(), detail("header.If-Match"))
-	case errors.Is(err, ErrAmbiguous), errors.Is(err, ErrNoSlot), errors.Is(err, ErrKeyInUse), errors.Is(err, ErrHangsOn):
+	case errors.Is(err, ErrAmbiguous), errors.Is(err, ErrNoSlot), errors.Is(err, ErrKeyInUse), errors.Is(err, ErrKeyRetired),
+		errors.Is(err, ErrHangsOn):
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, ErrStandby):
 		return huma.Error503ServiceUnavailable(err.Error())
 	case errors.Is(err, ErrUnconfirmed):
 		c.cfg.Log.Error("write to ClickHouse", "err", err)
-		return huma.Error503ServiceUnavailable(ErrUnconfirmed.Error() + ": it may be stored or not; sending it again is harmless")
+		return huma.Error503ServiceUnavailable(ErrUnconfirmed.Error() + ": it may be stored or not; importing it again is harmless, before anything else look at what is there")
 	}
 	c.cfg.Log.Error("API", "err", err)
 	return huma.Error500InternalServerError("the log of the control process has the reason")

@@ -19,7 +19,7 @@ var exportedColumns = []string{"link", "domain", "campaign", "influencer", "slug
 func TestExportImportedAgainChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.loadBasics()
-	c := client(t, w.serve(), w.token(control.Editor))
+	c := connect(t, w.serve(), w.token(control.Editor))
 	round := 0
 	rapid.Check(t, func(t *rapid.T) {
 		round++

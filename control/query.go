@@ -9,6 +9,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"carom/control/sheet"
 )
 
 // maxNameQuote is how many bytes of an unknown name are quoted: a parameter's or a column's.
@@ -35,7 +37,7 @@ func checkQuery(raw string) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if len(values[name]) > 1 {
-			return fmt.Errorf("query parameter %q stands there %d times: give it once", shortened(name, maxNameQuote), len(values[name]))
+			return fmt.Errorf("query parameter %q stands there %d times: give it once", sheet.Shorten(name, maxNameQuote), len(values[name]))
 		}
 	}
 	return nil

@@ -206,6 +206,8 @@ func TestRefusedFieldsAreNamed(t *testing.T) {
 		{"a script for an address", "PATCH", "/links/l2", `{"destination":"javascript:alert(1)"}`, 422, "body.destination", "javascript"},
 		{"another host", "PATCH", "/domains/go.acme.example", `{"host":"go2.acme.example"}`, 422, "body.host", "cannot change"},
 		{"another campaign", "PATCH", "/links/l2", `{"campaign":"hats"}`, 422, "body.campaign", "cannot change"},
+		{"a key that is a path of the API", "POST", "/links", `{"link":"export","domain":"go.acme.example","campaign":"boots","influencer":"lena"}`, 422, "body.link", "is reserved"},
+		{"an unknown domain to mint on", "POST", "/links/token", `{"domain":"go.absent.example","campaign":"boots","influencer":"lena"}`, 422, "body.domain", "is unknown"},
 		{"an unknown campaign", "POST", "/links", `{"link":"new","domain":"go.acme.example","campaign":"x","influencer":"lena"}`, 422, "body.campaign", "unknown"},
 		{"a slug that another link has", "POST", "/links", `{` + link + `,"slug":"lena-2"}`, 409, "body.slug", "is taken"},
 		{"a host that another brand has", "POST", "/domains", `{"host":"go.acme.example","brand":"other"}`, 422, "body.brand", "cannot change"},

@@ -51,6 +51,8 @@ func TestBrandsDoNotSeeEachOther(t *testing.T) {
 		{"POST", "/links", link("go.other.example", "boots")},
 		{"POST", "/links", link("go.acme.example", "hats")},
 		{"POST", "/links/bulk", "[" + link("go.other.example", "boots") + "," + link("go.acme.example", "hats") + "]"},
+		{"POST", "/links/token", `{"domain":"go.other.example","campaign":"boots","influencer":"lena"}`},
+		{"POST", "/links/token", `{"domain":"go.acme.example","campaign":"hats","influencer":"lena"}`},
 	} {
 		before := w.tableRows()
 		got, none := c.do(r.method, r.path, r.body), c.do(r.method, name.Replace(r.path), name.Replace(r.body))

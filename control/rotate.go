@@ -71,36 +71,40 @@ func (c *catalog) visibleBrand(scope Scope, key string) (*brandRow, error) {
 func (c *catalog) keyOwner(scope Scope, brand string, kind redirect.KeyKind) (uint32, error) {
 	switch kind {
 	case redirect.KeyCode, redirect.KeyPostback:
+		if brand == "" {
+			return 0, refuse("brand", "is missing: a %s key is a brand's", kind)
+		}
 		row, err := c.visibleBrand(scope, brand)
 		if err != nil {
 			return 0, err
 		}
 		return row.BrandID, nil
 	case redirect.KeyClickID:
-		if scope.All && brand == "" {
-			return 0, nil
+		switch {
+		case !scope.All:
+			return 0, fmt.Errorf("%s key: it is the cluster's, for a token of all brands: %w", kind, ErrForbidden)
+		case brand != "":
+			return 0, refuse("brand", "must be empty: a %s key is the cluster's", kind)
 		}
-		return 0, fmt.Errorf("%s key: it is the cluster's, for a token of all brands and without a brand: %w", kind, ErrForbidden)
+		return 0, nil
 	}
 	return 0, fmt.Errorf("%s key: %w", kind, ErrKeyKind)
 }
 
 // NewKey adds a key beside those in use and returns its secret where that is to be shown, which is now or never: for a
-// postback key. Of the other kinds one key makes codes or click ids at a time, so RotateKey makes those.
+// postback key, which counts at once. Of the other kinds one key makes codes or click ids at a time: nodes learn the new one and it
+// waits for ActivateKey.
 func (c *Control) NewKey(ctx context.Context, scope Scope, brand string, kind redirect.KeyKind) (Key, string, error) {
-	if kind != redirect.KeyPostback {
-		return Key{}, "", fmt.Errorf("new %s key: only one is active at a time, rotate it instead: %w", kind, ErrKeyKind)
-	}
-	return c.addKey(ctx, scope, brand, kind, KeyActive)
+	return c.addKey(ctx, scope, brand, kind, false)
 }
 
 // RotateKey makes a new active key; the ones before it only verify what they have made, until they are retired.
 func (c *Control) RotateKey(ctx context.Context, scope Scope, brand string, kind redirect.KeyKind) (Key, string, error) {
-	return c.addKey(ctx, scope, brand, kind, KeyVerify)
+	return c.addKey(ctx, scope, brand, kind, true)
 }
 
-// addKey makes an active key and puts those that are active into the state others.
-func (c *Control) addKey(ctx context.Context, scope Scope, brand string, kind redirect.KeyKind, others KeyState) (Key, string, error) {
+// addKey makes a key, which takes over from those that are active or stands beside them.
+func (c *Control) addKey(ctx context.Context, scope Scope, brand string, kind redirect.KeyKind, takesOver bool) (Key, string, error) {
 	if err := c.begin(ctx); err != nil {
 		return Key{}, "", err
 	}
@@ -116,16 +120,13 @@ func (c *Control) addKey(ctx context.Context, scope Scope, brand string, kind re
 	}
 	stamp := c.stamp()
 	secret := newSecret(kind)
-	rows := []keyRow{c.sealKey(keyPlace{owner, kind, id}, secret, stamp)}
-	for _, row := range cat.keysOf(owner, kind) {
-		if row.State == string(KeyActive) && others != KeyActive {
-			row.State, row.Version, row.Updated = string(others), stamp.Version, stamp.Updated
-			rows = append(rows, row)
-		}
-	}
-	action := "rotate"
-	if others == KeyActive {
-		action = "new"
+	row := c.sealKey(keyPlace{owner, kind, id}, secret, stamp)
+	action, rows := "new", []keyRow{row}
+	switch {
+	case takesOver:
+		action, rows = "rotate", append(rows, cat.yield(row.place(), stamp)...)
+	case kind != redirect.KeyPostback:
+		rows[0].State = string(KeyVerify)
 	}
 	if err := c.storeKeys(ctx, action, rows...); err != nil {
 		return Key{}, "", err
@@ -135,6 +136,16 @@ func (c *Control) addKey(ctx context.Context, scope Scope, brand string, kind re
 		shown = string(secret)
 	}
 	return c.catalog.Load().key(rows[0]), shown, nil
+}
+
+// yield is the rows of all active keys that only verify once another one of their owner and kind takes over.
+func (c *catalog) yield(to keyPlace, with stamp) (rows []keyRow) {
+	for _, row := range c.keysOf(to.brand, to.kind) {
+		if row.State == string(KeyActive) && row.place() != to {
+			rows = append(rows, row.in(KeyVerify, with))
+		}
+	}
+	return rows
 }
 
 // freeKeyID is the id of a new key: a signing slot that holds none or a retired one, otherwise the next number.
@@ -154,32 +165,70 @@ func (c *catalog) freeKeyID(brand uint32, kind redirect.KeyKind) (string, error)
 	}
 }
 
+// ActivateKey lets a key that only verifies take over, one that was made before or was active once. An active one changes nothing
+// unless others are active, too.
+func (c *Control) ActivateKey(ctx context.Context, scope Scope, brand string, kind redirect.KeyKind, id string) (Key, error) {
+	return c.changeKey(ctx, scope, keyName{brand, kind, id}, "rotate", func(cat *catalog, row keyRow, with stamp) ([]keyRow, error) {
+		if row.State == string(KeyRetired) {
+			return nil, ErrKeyRetired
+		}
+		others := cat.yield(row.place(), with)
+		if row.State == string(KeyActive) && len(others) == 0 {
+			return nil, nil
+		}
+		return append([]keyRow{row.in(KeyActive, with)}, others...), nil
+	})
+}
+
 // RetireKey makes a key unknown: the codes it has signed, the postbacks under it or the click ids it has made are
 // refused from then on. Its secret is removed from its row.
 func (c *Control) RetireKey(ctx context.Context, scope Scope, brand string, kind redirect.KeyKind, id string) (Key, error) {
+	return c.changeKey(ctx, scope, keyName{brand, kind, id}, "retire", func(_ *catalog, row keyRow, with stamp) ([]keyRow, error) {
+		switch {
+		case row.State == string(KeyActive) && kind != redirect.KeyPostback:
+			return nil, ErrKeyInUse
+		case row.State == string(KeyRetired):
+			return nil, nil
+		}
+		row = row.in(KeyRetired, with)
+		row.Sealed = ""
+		return []keyRow{row}, nil
+	})
+}
+
+// A keyName is how people name a key.
+type keyName struct {
+	brand string
+	kind  redirect.KeyKind
+	id    string
+}
+
+// changeKey stores what change makes of a key: its row first, or nothing.
+func (c *Control) changeKey(ctx context.Context, scope Scope, name keyName, action string,
+	change func(cat *catalog, row keyRow, with stamp) ([]keyRow, error),
+) (Key, error) {
 	if err := c.begin(ctx); err != nil {
 		return Key{}, err
 	}
 	defer c.mu.Unlock()
 	cat := c.catalog.Load()
-	owner, err := cat.keyOwner(scope, brand, kind)
+	owner, err := cat.keyOwner(scope, name.brand, name.kind)
 	if err != nil {
 		return Key{}, err
 	}
-	row, ok := cat.keys[keyPlace{owner, kind, id}]
+	row, ok := cat.keys[keyPlace{owner, name.kind, name.id}]
 	if !ok {
-		return Key{}, fmt.Errorf("%s key %q of brand %q: %w", kind, id, brand, ErrNotFound)
+		return Key{}, fmt.Errorf("%s key %q of brand %q: %w", name.kind, name.id, name.brand, ErrNotFound)
 	}
-	if row.State == string(KeyActive) && kind != redirect.KeyPostback {
-		return Key{}, fmt.Errorf("%s key %q of brand %q: %w", kind, id, brand, ErrKeyInUse)
+	rows, err := change(cat, row, c.stamp())
+	if err != nil {
+		return Key{}, fmt.Errorf("%s key %q of brand %q: %w", name.kind, name.id, name.brand, err)
 	}
-	if row.State == string(KeyRetired) {
+	if len(rows) == 0 {
 		return cat.key(row), nil
 	}
-	stamp := c.stamp()
-	row.State, row.Sealed, row.Version, row.Updated = string(KeyRetired), "", stamp.Version, stamp.Updated
-	if err := c.storeKeys(ctx, "retire", row); err != nil {
+	if err := c.storeKeys(ctx, action, rows...); err != nil {
 		return Key{}, err
 	}
-	return c.catalog.Load().key(row), nil
+	return c.catalog.Load().key(rows[0]), nil
 }

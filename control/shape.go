@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"carom/control/sheet"
 )
 
 // A shape is what the cells of a column are in JSON.
@@ -78,7 +80,7 @@ func wordsCell(value json.RawMessage) (string, error) {
 	}
 	for _, word := range list {
 		if word == "" || len(strings.Fields(word)) != 1 {
-			return "", fmt.Errorf("must be %s, without blanks; %q is none", aList, shortened(word, maxNameQuote))
+			return "", fmt.Errorf("must be %s, without blanks; %q is none", aList, sheet.Shorten(word, maxNameQuote))
 		}
 	}
 	return strings.Join(list, " "), nil

@@ -138,7 +138,7 @@ func (s shelf[R, K]) create(ctx context.Context, in *createRequest) (*objectAnsw
 // address is where an object is found.
 func (s shelf[R, K]) address(told object) string {
 	kind := s.open(Scope{})
-	address := apiPrefix + "/" + kind.name() + "/" + url.PathEscape(told.text(kind.identity()[0]))
+	address := APIPrefix + "/" + kind.name() + "/" + url.PathEscape(told.text(kind.identity()[0]))
 	if s.branded {
 		address += "?brand=" + url.QueryEscape(told.text("brand"))
 	}

@@ -25,6 +25,9 @@ func (c *Control) stream(what string, write func(huma.Context) error) *huma.Stre
 	}}
 }
 
+// A wrapped context can be embedded beside its method Context.
+type wrapped = huma.Context
+
 // streamed is the context of an answer whose body is written to w.
 type streamed struct {
 	wrapped

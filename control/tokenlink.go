@@ -72,9 +72,9 @@ func (c *Control) MintToken(ctx context.Context, scope Scope, request TokenLinkR
 	return c.newLinkView().token(&rows[0], request)
 }
 
-// tokenRow is the row of a link to be minted, without its number and key. The error is ErrNotFound or a *cellError.
+// tokenRow is the row of a link to be minted, without its number and key. The error is a *cellError.
 func (c *catalog) tokenRow(scope Scope, request TokenLinkRequest, now time.Time) (row linkRow, err error) {
-	domain, err := c.visibleDomain(scope, request.Domain)
+	domain, _, err := c.domain(scope, request.Domain)
 	if err != nil {
 		return row, err
 	}

@@ -164,12 +164,28 @@ func hashToken(token string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// bearer finds the row of a token that is valid. Its time does not depend on how much of the secret part is right.
+// bearer finds the row of a token that is valid.
 func (c *catalog) bearer(token string) (tokenRow, bool) {
+	row, known := c.tokens[tokenID(token)]
+	return row, row.admits(token) && known
+}
+
+// tokenID is the part of a token that says which row to compare with.
+func tokenID(token string) string {
 	id, _, _ := strings.Cut(strings.TrimPrefix(token, tokenPrefix), "_")
-	row, known := c.tokens[id]
-	same := subtle.ConstantTimeCompare([]byte(hashToken(token)), []byte(row.Hash)) == 1
-	return row, known && same && !row.Revoked
+	return id
+}
+
+// admits reports whether token is the row's and valid. Its time does not depend on how much of the secret part is right.
+func (r *tokenRow) admits(token string) bool {
+	same := subtle.ConstantTimeCompare([]byte(hashToken(token)), []byte(r.Hash)) == 1
+	return same && !r.Revoked
+}
+
+// tokenStored asks ClickHouse whether a token is valid: a standby has not learnt of the newest tokens and revocations.
+func tokenStored(ctx context.Context, s store, token string) (bool, error) {
+	rows, err := selectRows[tokenRow](ctx, s, "tokens", "token_id = ?", tokenID(token))
+	return len(rows) == 1 && rows[0].admits(token), err
 }
 
 // localTokenName begins the name of the token that a control process leaves for the commands on its machine; its address follows, as

@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"carom/control/once"
 )
 
 // A TokenRequest describes a token to be made.
@@ -25,7 +27,7 @@ func (c *Control) registerTokens(api huma.API) {
 		func(ctx context.Context, _ *struct{}) (*struct{ Body []Token }, error) {
 			return &struct{ Body []Token }{c.Tokens(ScopeOf(ctx))}, nil
 		})
-	huma.Register(api, withSecret(operation("new-token", http.MethodPost, "/tokens", Admin, "Make a token")),
+	huma.Register(api, once.WithSecret(operation("new-token", http.MethodPost, "/tokens", Admin, "Make a token")),
 		func(ctx context.Context, in *struct{ Body TokenRequest }) (*struct{ Body NewToken }, error) {
 			token, secret, err := c.NewToken(ctx, ScopeOf(ctx), in.Body.Name, in.Body.Role, in.Body.Brands)
 			if err != nil {

@@ -104,7 +104,7 @@ func (f *Flusher) advance(ctx context.Context, fl *flight, p *part) error {
 	}
 	err := f.store(ctx, fl, p)
 	if err == nil && p.doubtful {
-		err = f.writer.doubt(ctx, p.block(), p.name, p.week)
+		err = f.writer.doubt(ctx, p.block().table, p.name, p.week)
 	}
 	if err != nil {
 		return f.judge(ctx, fl, p, err)

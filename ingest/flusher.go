@@ -94,7 +94,7 @@ type flight struct {
 	parts     []*part // in order of their beginning; of those that ClickHouse refused, their pieces
 	whole     []*part // the parts as they were frozen
 	spare     *part
-	mark      ring.Mark // what of the ring is in this flight or was in earlier ones; nil for a recovered one
+	mark      ring.Mark // what of the ring is in this flight or was in earlier ones
 	account   account   // of everything before this flight
 	highWater int64     // newest moment of its records, Unix milliseconds
 	rows      int
@@ -132,6 +132,7 @@ func newFlusher(c Config, s source, t table, m *flushMetrics, log *slog.Logger) 
 			return nil, err
 		}
 		if f.recovered != nil {
+			f.recovered.mark = s.ring.Mark(nil) // nothing is read yet
 			f.flying = f.recovered.rows
 			f.read = uint64(f.flying)
 		}
@@ -331,9 +332,7 @@ func (f *Flusher) settle(fl *flight) bool {
 			f.ledger.settle(p)
 		}
 	}
-	if fl.mark != nil {
-		f.ring.Release(fl.mark)
-	}
+	f.ring.Release(fl.mark)
 	f.flying -= fl.rows
 	f.reuse(fl)
 	f.observe()

@@ -156,6 +156,9 @@ func TestInspectDamaged(t *testing.T) {
 	if r = inspected(t, dir); !strings.Contains(r.Kinds[0].State, "damaged") || len(r.Problems()) != 3 {
 		t.Errorf("%+v, %q", r.Kinds[0], r.Problems())
 	}
+	if in, err := tryIngest(t, unreachable, prometheus.NewRegistry(), spoolIn(dir)); err != nil || in.spool != nil {
+		t.Errorf("a node on a damaged state: %v; want one that redirects, with its clicks in memory", err)
+	}
 	if err := os.WriteFile(filepath.Join(dir, identityFile), []byte(`{"spool":"x"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -46,8 +46,8 @@ func (j *journal) keep(fl *flight, last uint64, aside int) error {
 
 func (j *journal) keepState(fl *flight, last uint64, aside int) error {
 	next := &state{
-		Positions: fl.mark.Positions(), Batch: last, HighWater: raised(j.state.HighWater, fl.highWater),
-		Account: fl.account, Aside: aside,
+		Positions: fl.mark.Positions(), Begin: j.state.Positions, Batch: last,
+		HighWater: raised(j.state.HighWater, fl.highWater), Account: fl.account, Aside: aside,
 	}
 	for _, p := range fl.whole {
 		kept := frozenPart{
@@ -115,7 +115,7 @@ func (j *journal) settle(fl *flight, last uint64, aside int) error {
 	for _, p := range fl.parts {
 		done.Account.settle(p)
 	}
-	done.Parts, done.Batch, done.Aside = nil, last, aside
+	done.Parts, done.Begin, done.Batch, done.Aside = nil, nil, last, aside
 	cut := len(j.split.Pieces) > 0
 	j.state, j.split = &done, split{}
 	err := done.save(j.dir)

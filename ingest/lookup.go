@@ -12,6 +12,34 @@ import (
 	"github.com/ClickHouse/ch-go/proto"
 )
 
+// lookups are one for each host: what any of them holds is held.
+type lookups []*lookup
+
+func newLookups(ctx context.Context, all hosts, kind recordKind) (looks lookups, err error) {
+	for _, w := range all {
+		look, err := newLookup(ctx, w, kind)
+		if err != nil {
+			return nil, err
+		}
+		looks = append(looks, look)
+	}
+	return looks, nil
+}
+
+// ask looks the records up. Each must parse.
+func (all lookups) ask(ctx context.Context, records [][]byte) (answer, error) {
+	a := answer{held: map[int]holding{}, expired: map[int]bool{}}
+	for _, l := range all {
+		if err := l.ask(ctx, records, a); err != nil {
+			return a, err
+		}
+	}
+	for i := range a.held {
+		delete(a.expired, i)
+	}
+	return a, nil
+}
+
 // A lookup asks ClickHouse which records it holds, by what each record itself says of its row: nothing of batches or tokens.
 type lookup struct {
 	writer *writer
@@ -22,8 +50,14 @@ type lookup struct {
 
 // An answer is what ClickHouse says of records, by their place among those asked for.
 type answer struct {
-	held    map[int]string // the batch that brought the row; "" where an operator did
-	expired map[int]bool   // not held, and too old: it may have been
+	held    map[int]holding
+	expired map[int]bool // not held, and too old: it may have been
+}
+
+// A holding is where a record was found.
+type holding struct {
+	at    *writer
+	batch string // that brought the row; "" where an operator did
 }
 
 // expiryMargin is how much longer than a run takes a row must have to live to count as one that would be found.
@@ -47,8 +81,8 @@ func newLookup(ctx context.Context, w *writer, kind recordKind) (*lookup, error)
 	return l, nil
 }
 
-// ask looks the records up. Each must parse.
-func (l *lookup) ask(ctx context.Context, records [][]byte) (answer, error) {
+// ask adds to the answer what this host says.
+func (l *lookup) ask(ctx context.Context, records [][]byte, a answer) error {
 	l.given.data().clear()
 	var place proto.ColUInt32
 	first, last := int64(0), int64(0)
@@ -58,7 +92,7 @@ func (l *lookup) ask(ctx context.Context, records [][]byte) (answer, error) {
 			err = l.given.append(record)
 		}
 		if err != nil {
-			return answer{}, err
+			return err
 		}
 		if place.Append(uint32(i)); i == 0 {
 			first, last = millis, millis
@@ -66,17 +100,16 @@ func (l *lookup) ask(ctx context.Context, records [][]byte) (answer, error) {
 		first, last = min(first, millis), max(last, millis)
 	}
 	input := append(slices.Clip(l.given.data().columns), proto.InputColumn{Name: "place", Data: place})
-	a := answer{held: map[int]string{}, expired: map[int]bool{}}
 	if err := l.find(ctx, input, first, last, a); err != nil {
-		return a, fmt.Errorf("look up %d records in %s.%s: %w", len(records), l.writer.database, l.kind.name, err)
+		return fmt.Errorf("look up %d records in %s.%s: %w", len(records), l.writer.database, l.kind.name, err)
 	}
 	if len(a.held) == len(records) || l.ttl == "" {
-		return a, nil
+		return nil
 	}
 	if err := l.expire(ctx, input, a); err != nil {
-		return a, fmt.Errorf("which of %d records are older than %s.%s keeps rows (TTL %s): %w", len(records), l.writer.database, l.kind.name, l.ttl, err)
+		return fmt.Errorf("which of %d records are older than %s.%s keeps rows (TTL %s): %w", len(records), l.writer.database, l.kind.name, l.ttl, err)
 	}
-	return a, nil
+	return nil
 }
 
 // find notes what the table holds. The columns by which it is sorted choose what is read, all of them what is compared.
@@ -97,7 +130,7 @@ func (l *lookup) find(ctx context.Context, input proto.Input, first, last int64,
 		Result: proto.Results{{Name: "", Data: &at}, {Name: "", Data: &batch}},
 		OnResult: func(context.Context, proto.Block) error {
 			for i := range at.Rows() {
-				a.held[int(at.Row(i))] = batch.Row(i)
+				a.held[int(at.Row(i))] = holding{l.writer, batch.Row(i)}
 			}
 			return nil
 		},

@@ -49,7 +49,7 @@ const (
 // was sent: it looks every record up by its own id. What is missing becomes a spool of its own first, inside the directory, under a
 // fresh identity, and that is replayed: interrupted at any moment it can be run again, also from another copy of the spool. adopt
 // makes a copied spool the original. The user of the DSN must be able to read the raw tables. Nobody else may be sending
-// from the spool; of inserts that ClickHouse still works at, Rescue waits for the end.
+// from the spool; of inserts that ClickHouse still works at, Rescue waits for the end. With several hosts all of them are asked.
 func Rescue(
 	ctx context.Context, c Config, adopt bool, places *geo.DB, progress func(RescueProgress), log *slog.Logger,
 ) (r RescueReport, err error) {
@@ -65,11 +65,11 @@ func Rescue(
 		return r, fmt.Errorf("%w; it must be in a directory that can be written: otherwise copy it to one and say --adopt-copy", err)
 	}
 	defer func() { err = errors.Join(err, s.lock.Close()) }()
-	w, err := newWriter(c.ClickHouse, c.InsertTimeout, c.Compress)
+	all, err := newHosts(c.ClickHouse, c.InsertTimeout, c.Compress)
 	if err != nil {
 		return r, err
 	}
-	defer w.close()
+	defer all.close()
 	inner := filepath.Join(c.Spool, RescueDir)
 	if report.Copied { // somebody may have delivered from the original since: what was found out then holds no more
 		if err := os.RemoveAll(inner); err != nil {
@@ -80,7 +80,7 @@ func Rescue(
 		}
 	}
 	if _, err := os.Stat(inner); errors.Is(err, fs.ErrNotExist) {
-		sift := sieve{config: c, writer: w, report: report, progress: progress}
+		sift := sieve{config: c, hosts: all, report: report, progress: progress}
 		if err := sift.run(ctx); err != nil {
 			return r, err
 		}
@@ -119,7 +119,7 @@ func readTally(dir string) (r RescueReport, err error) {
 // A sieve copies the records that ClickHouse does not hold.
 type sieve struct {
 	config   Config
-	writer   *writer
+	hosts    hosts
 	report   *SpoolReport
 	progress func(RescueProgress)
 
@@ -131,7 +131,7 @@ type sieve struct {
 
 // run makes the inner spool.
 func (v *sieve) run(ctx context.Context) error {
-	if err := v.writer.insertsOver(ctx); err != nil {
+	if err := v.hosts.insertsOver(ctx); err != nil {
 		return err
 	}
 	v.tally = RescueReport{Spool: v.report.Spool, Node: v.report.Node}
@@ -161,8 +161,10 @@ func (v *sieve) run(ctx context.Context) error {
 	if err = errors.Join(err, fresh.close()); err != nil {
 		return err
 	}
-	if err := v.writer.settleLedger(ctx, v.dead); err != nil {
-		return err
+	for _, w := range v.hosts {
+		if err := w.settleLedger(ctx, v.dead); err != nil {
+			return err
+		}
 	}
 	text, err := json.Marshal(v.tally)
 	if err != nil {
@@ -183,7 +185,7 @@ func (v *sieve) sift(ctx context.Context, kind recordKind, fresh *spool) error {
 	if err != nil {
 		return err
 	}
-	look, err := newLookup(ctx, v.writer, kind)
+	looks, err := newLookups(ctx, v.hosts, kind)
 	if err != nil {
 		return err
 	}
@@ -191,7 +193,7 @@ func (v *sieve) sift(ctx context.Context, kind recordKind, fresh *spool) error {
 	if err != nil {
 		return err
 	}
-	p := pile{sieve: v, lookup: look, to: to, told: map[string]bool{}}
+	p := pile{sieve: v, kind: kind, lookups: looks, to: to, told: map[string]bool{}}
 	segments, err := ring.Inspect(filepath.Join(v.report.Dir, kind.name), seed, nil, func(record []byte) {
 		if p.err == nil {
 			p.err = p.add(ctx, record)
@@ -228,7 +230,8 @@ func (c Config) rescueRing() ring.Config {
 // A pile is records that are looked up together.
 type pile struct {
 	*sieve
-	lookup  *lookup
+	kind    recordKind
+	lookups lookups
 	to      *ring.Ring
 	records [][]byte // aliasing text
 	text    []byte
@@ -239,7 +242,7 @@ type pile struct {
 
 // add takes a record, whose bytes it copies.
 func (p *pile) add(ctx context.Context, record []byte) error {
-	if errors.Is(p.lookup.kind.check(record), errRecord) {
+	if errors.Is(p.kind.check(record), errRecord) {
 		p.damaged++
 		return nil
 	}
@@ -263,12 +266,12 @@ func (p *pile) settle(ctx context.Context) error {
 	if len(p.records) == 0 {
 		return ctx.Err()
 	}
-	a, err := p.lookup.ask(ctx, p.records)
+	a, err := p.lookups.ask(ctx, p.records)
 	if err != nil {
 		return err
 	}
 	for i, record := range p.records {
-		batch, held := a.held[i]
+		found, held := a.held[i]
 		switch {
 		case a.expired[i]:
 			p.tally.Expired++
@@ -279,7 +282,7 @@ func (p *pile) settle(ctx context.Context) error {
 			}
 		default:
 			p.tally.Held++
-			if err := p.doubted(ctx, record, batch); err != nil {
+			if err := p.doubted(ctx, record, found); err != nil {
 				return err
 			}
 		}
@@ -291,19 +294,20 @@ func (p *pile) settle(ctx context.Context) error {
 }
 
 // doubted reports the batch that brought a record, once.
-func (p *pile) doubted(ctx context.Context, record []byte, batch string) error {
+func (p *pile) doubted(ctx context.Context, record []byte, found holding) error {
+	batch := found.batch
 	if len(batch) <= spoolIDLen || p.told[batch] {
 		return nil // brought by hand
 	}
-	millis, err := p.lookup.kind.millis(record)
+	millis, err := p.kind.millis(record)
 	if err == nil {
-		err = p.writer.doubt(ctx, p.lookup.given.data(), batch, weekOf(millis))
+		err = found.at.doubt(ctx, p.kind.name, batch, weekOf(millis))
 	}
 	if err != nil {
 		return err
 	}
 	p.told[batch] = true
-	if p.lookup.kind.ledger {
+	if p.kind.ledger {
 		spool := batch[:spoolIDLen]
 		if p.dead[spool] == nil {
 			p.dead[spool] = map[string]bool{}

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -139,6 +140,53 @@ func TestRescueForgotten(t *testing.T) {
 	}
 	if n := count(t, db, "SELECT sum(messages) FROM conversions_by_influencer_daily"); n != 4 {
 		t.Errorf("the rollup has %d messages", n)
+	}
+}
+
+// A batch is not acknowledged when its node starts again, twice, and then its bytes are lost with the state file: the segments it was
+// read from are there still. Once it is acknowledged they go.
+func TestSegmentsOutliveTheirBatch(t *testing.T) {
+	db := chtest.New(t)
+	dir := filepath.Join(t.TempDir(), "spool")
+	config := func(c *Config) {
+		c.Spool, c.Ring.Lanes, c.Ring.SegmentBytes, c.BatchAge = dir, 1, 64<<10, 500*time.Millisecond
+	}
+	first := filepath.Join(clicksDir, "0-00000000.seg")
+	alter(t, db, "ALTER TABLE clicks MODIFY SETTING table_readonly = 1")
+	in, _ := testIngest(t, db.DSN(engine.Edge), config)
+	var all []int
+	for n := range 1000 {
+		waitUntil(t, "a segment", func() bool { return in.PutClick(0, testClick(n, time.Now())) })
+		all = append(all, n)
+	}
+	waitUntil(t, "a batch to be frozen", func() bool {
+		s, err := loadState(filepath.Join(dir, clicksDir))
+		return err == nil && len(s.Parts) > 0
+	})
+	abandonIngest(t, in)
+	for range 2 {
+		in, _ = testIngest(t, unreachable, config)
+		abandonIngest(t, in)
+	}
+	alter(t, db, "ALTER TABLE clicks RESET SETTING table_readonly")
+	other := dir + ".other"
+	copyDir(t, dir, other)
+	damageStates(t, dir)
+	r, err := rescueSpool(t.Context(), t, db.DSN(engine.Admin), dir, false)
+	if err != nil || r.Held != 0 || r.Missing != uint64(len(all)) {
+		t.Errorf("%+v, %v", r, err)
+	}
+	checkOnce(t, db, all)
+
+	alter(t, db, "TRUNCATE TABLE clicks")
+	if _, err := replaySpool(t.Context(), t, db.DSN(engine.Edge), other, true); err != nil {
+		t.Error(err)
+	}
+	if n := count(t, db, "SELECT count() FROM clicks"); n != uint64(len(all)) {
+		t.Errorf("%d of %d clicks are delivered of what the state held", n, len(all))
+	}
+	if _, err := os.Stat(filepath.Join(other, first)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the first segment after the acknowledgement: %v", err)
 	}
 }
 

@@ -6,36 +6,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/ClickHouse/ch-go"
 )
-
-// insertsOver returns once every insert into the database has ended that runs now: what a dead process sent is stored then, or
-// never will be. With several hosts it is asked of one.
-func (w *writer) insertsOver(ctx context.Context) error {
-	now, err := w.number(ctx, "SELECT toUnixTimestamp64Milli(now64(3))")
-	for err == nil {
-		var running int64
-		running, err = w.number(ctx, fmt.Sprintf("SELECT toInt64(count()) FROM system.processes WHERE query_kind = 'Insert' "+
-			"AND current_database = currentDatabase() AND toUnixTimestamp64Milli(now64(3)) - toInt64(elapsed * 1000) <= %d", now))
-		if err != nil || running == 0 {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			err = context.Cause(ctx)
-		case <-time.After(rescuePause):
-		}
-	}
-	if err != nil && troubleOf(err) == troubleDenied {
-		return fmt.Errorf("wait for inserts that run in %s: %w; looking records up takes the rights of carom_admin", w.database, err)
-	}
-	if err != nil {
-		return fmt.Errorf("wait for inserts that run in %s: %w", w.database, err)
-	}
-	return nil
-}
 
 // settleLedger writes the last word on spools that will never tell again: nothing waits any more, and what ClickHouse holds is what
 // was stored. found are, by spool, the batches that were seen in the table; the rollup may not have them yet.

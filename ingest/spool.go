@@ -240,7 +240,7 @@ func (s *spool) ring(c ring.Config, kind string, seen func(record []byte)) (*rin
 	if err != nil {
 		return nil, nil, ring.Recovered{}, err
 	}
-	r, found, err := ring.Open(c, j.state.Positions, seen)
+	r, found, err := ring.Open(c, j.state.kept(), j.state.Positions, seen)
 	return r, j, found, err
 }
 

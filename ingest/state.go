@@ -19,12 +19,22 @@ import (
 // byte of a flight is sent: the flight's batches with every byte of their columns, and everything else as it will be
 // once they are stored.
 type state struct {
-	Positions ring.Positions `json:"positions"`  // where the ring is read on
-	Batch     uint64         `json:"batch"`      // highest number given to a batch that may have been sent
-	HighWater int64          `json:"high_water"` // highest time of any record sent, Unix milliseconds
-	Account   account        `json:"account"`    // before the parts
-	Aside     int            `json:"aside"`      // rows set aside since ClickHouse last took any
+	Positions ring.Positions `json:"positions"`       // where the ring is read on
+	Begin     ring.Positions `json:"begin,omitempty"` // of the parts in the ring: everything before is stored
+	Batch     uint64         `json:"batch"`           // highest number given to a batch that may have been sent
+	HighWater int64          `json:"high_water"`      // highest time of any record sent, Unix milliseconds
+	Account   account        `json:"account"`         // before the parts
+	Aside     int            `json:"aside"`           // rows set aside since ClickHouse last took any
 	Parts     []frozenPart   `json:"parts,omitempty"`
+}
+
+// kept is where that begins of the ring which ClickHouse has not acknowledged. An earlier version did not note where parts begin: with
+// some, what it has left is kept.
+func (s *state) kept() ring.Positions {
+	if len(s.Parts) == 0 {
+		return s.Positions
+	}
+	return s.Begin
 }
 
 // A frozenPart is a part as it is kept.

@@ -189,7 +189,7 @@ func (b *Builder) encode(v LinkRow, number uint32) (link, error) {
 		x.key = []byte(url.QueryEscape(v.Key)) // the campaign may come yet
 	}
 	if len(v.Slug) > MaxSlug || len(x.key) > maxText || len(v.Coupon) > maxText ||
-		len(x.head)+len(x.tail)+len(x.fallback) > pages.MaxItem-linkFixed-4*maxText-linkSum {
+		len(x.head)+len(x.tail)+len(x.fallback) > pages.MaxItem-maxFixed-4*maxText-linkSum {
 		return nil, fmt.Errorf("%w: its location does not fit a record", ErrDestination)
 	}
 	return appendLink(b.scratch[:0], number, v.Influencer, unixOrZero(v.Starts), unixOrZero(v.Expires), v.Enabled, x), nil

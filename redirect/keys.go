@@ -23,19 +23,24 @@ const (
 // ErrSealed is returned when a sealed key cannot be opened: another cluster secret, or a row moved to another place.
 var ErrSealed = errors.New("sealed key does not open under this cluster secret")
 
-// A Sealer seals keys for the `keys` table under the cluster secret (AES-256-GCM, key by HKDF-SHA256). The key's
+// A Sealer seals keys for the `keys` table under the cluster secret (AES-256-GCM, key by DeriveKey). The key's
 // kind, brand and id are authenticated with it, so a sealed value works only in its own row.
 type Sealer struct{ aead cipher.AEAD }
 
 // MinClusterSecret is the least length of the cluster secret in bytes.
 const MinClusterSecret = 32
 
-// NewSealer derives the sealing key from the content of the cluster secret file.
-func NewSealer(clusterSecret []byte) (*Sealer, error) {
+// DeriveKey makes a key of 32 bytes from the content of the cluster secret file (HKDF-SHA256); each purpose has its own.
+func DeriveKey(clusterSecret []byte, purpose string) ([]byte, error) {
 	if len(clusterSecret) < MinClusterSecret {
 		return nil, fmt.Errorf("cluster secret of %d bytes: it must have at least %d", len(clusterSecret), MinClusterSecret)
 	}
-	key, err := hkdf.Key(sha256.New, clusterSecret, nil, "carom seal v1", 32)
+	return hkdf.Key(sha256.New, clusterSecret, nil, purpose, sha256.Size)
+}
+
+// NewSealer derives the sealing key from the content of the cluster secret file.
+func NewSealer(clusterSecret []byte) (*Sealer, error) {
+	key, err := DeriveKey(clusterSecret, "carom seal v1")
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package redirect
 
 import (
 	"encoding/binary"
+	"math"
 
 	"carom/ingest"
 )
@@ -10,23 +11,23 @@ import (
 // Unix seconds, 0 = none. What thousands of links share is in their group, so that a link at random is one or two lines of
 // memory.
 //
-//	link      0       1       4            8        12
+//	link      0       1       4            6 or 8   10 or 12
 //	         +-------+-------+------------+--------+---------+- - -+- - -+- - -+- - - -+- - -+- - -+
 //	         | flags | group | influencer | starts | expires | key |slug |coupon fallback tail| head|
 //	         +-------+-------+------------+--------+---------+- - -+- - -+- - -+- - - -+- - -+- - -+
 //
-// Behind starts comes what the flags say: expires; key and slug, each after a byte of length; with flagExtra all three of
-// coupon (a byte of length), fallback and tail (two bytes each). The rest is the head, and with flagSum 8 bytes at the very end:
-// the hash of the row, where it cannot be made of the record (see sum.go). A link has a key where its tail asks for one, and a
-// head and a tail of its own where they differ from its group's.
+// The influencer takes two bytes with flagShort, otherwise four. Behind starts comes what the flags say: expires; key and slug, each
+// after a byte of length; with flagExtra all three of coupon (a byte of length), fallback and tail (two bytes each). The rest is the
+// head, and with flagSum 8 bytes at the very end: the hash of the row, where it cannot be made of the record (see sum.go). A link has
+// a key where its tail asks for one, and a head and a tail of its own where they differ from its group's.
 //
 // Of a link that is deleted or refused there is only the part before starts, for its clicks may still convert; and, of a
 // refused one, the coupon and the sum.
 type link []byte
 
 const (
-	linkGone  = 8  // bytes of a link that is gone
-	linkFixed = 12 // bytes of one that is not, at least
+	influencerAt = 4
+	maxFixed     = 12 // bytes of a link up to what the flags say, at most
 
 	flagEnabled = 1 << 0 // flags
 	flagGone    = 1 << 1
@@ -35,23 +36,46 @@ const (
 	flagSlug    = 1 << 4
 	flagExtra   = 1 << 5
 	flagSum     = 1 << 6
+	flagShort   = 1 << 7
 
 	linkSum = 8 // bytes
 )
 
 // gone reports whether there is nothing to answer: no such link, or one of which only its attribution is left.
-func (l link) gone() bool { return len(l) < linkFixed || l[0]&flagGone != 0 }
+func (l link) gone() bool { return len(l) == 0 || l[0]&flagGone != 0 }
 
-func (l link) enabled() bool      { return l[0]&flagEnabled != 0 }
-func (l link) group() uint32      { return binary.LittleEndian.Uint32(l) >> 8 }
-func (l link) influencer() uint32 { return binary.LittleEndian.Uint32(l[4:]) }
-func (l link) starts() int64      { return int64(binary.LittleEndian.Uint32(l[8:])) }
+func (l link) enabled() bool { return l[0]&flagEnabled != 0 }
+func (l link) group() uint32 { return binary.LittleEndian.Uint32(l) >> 8 }
+func (l link) starts() int64 { return int64(binary.LittleEndian.Uint32(l[l.startsAt():])) }
+
+func (l link) influencer() uint32 {
+	if l[0]&flagShort != 0 {
+		return uint32(binary.LittleEndian.Uint16(l[influencerAt:]))
+	}
+	return binary.LittleEndian.Uint32(l[influencerAt:])
+}
+
+// startsAt is where starts is, or where a link that is gone goes on or ends.
+func (l link) startsAt() int {
+	if l[0]&flagShort != 0 {
+		return influencerAt + 2
+	}
+	return influencerAt + 4
+}
+
+// fixed is how many bytes come before what the flags say.
+func (l link) fixed() int {
+	if l[0]&flagGone != 0 {
+		return l.startsAt()
+	}
+	return l.startsAt() + 4
+}
 
 func (l link) expires() int64 {
 	if l[0]&flagExpires == 0 {
 		return 0
 	}
-	return int64(binary.LittleEndian.Uint32(l[linkFixed:]))
+	return int64(binary.LittleEndian.Uint32(l[l.fixed():]))
 }
 
 // sum is the hash of the row where the record keeps it.
@@ -76,12 +100,12 @@ type linkTexts struct {
 }
 
 func (l link) texts() (x linkTexts) {
-	if l[0]&flagGone != 0 {
-		x.coupon = l.withoutSum()[linkGone:]
+	rest := l.withoutSum()[l.fixed():]
+	flags := l[0]
+	if flags&flagGone != 0 {
+		x.coupon = rest
 		return x
 	}
-	rest := l.withoutSum()[linkFixed:]
-	flags := l[0]
 	if flags&flagExpires != 0 {
 		rest = rest[4:]
 	}
@@ -102,7 +126,7 @@ func (l link) texts() (x linkTexts) {
 
 // own returns what the link's Location has of its own, each empty where it has none.
 func (l link) own() (key, tail, head []byte) {
-	rest := l.withoutSum()[linkFixed:]
+	rest := l.withoutSum()[l.fixed():]
 	flags := l[0]
 	if flags&(flagExpires|flagSlug|flagExtra) != 0 {
 		x := l.texts()
@@ -141,8 +165,7 @@ func appendLink(dst []byte, group, influencer, starts, expires uint32, enabled b
 	flag(len(x.key) > 0, flagKey)
 	flag(len(x.slug) > 0, flagSlug)
 	flag(extra, flagExtra)
-	dst = le.AppendUint32(dst, group<<8|flags)
-	dst = le.AppendUint32(dst, influencer)
+	dst = appendAttribution(dst, flags, group, influencer)
 	dst = le.AppendUint32(dst, starts)
 	if expires != 0 {
 		dst = le.AppendUint32(dst, expires)
@@ -163,9 +186,16 @@ func appendLink(dst []byte, group, influencer, starts, expires uint32, enabled b
 
 // appendGone encodes what is left of a link that is deleted or refused.
 func appendGone(dst []byte, group, influencer uint32, coupon string) link {
-	dst = binary.LittleEndian.AppendUint32(dst, group<<8|flagGone)
-	dst = binary.LittleEndian.AppendUint32(dst, influencer)
-	return append(dst, coupon...)
+	return append(appendAttribution(dst, flagGone, group, influencer), coupon...)
+}
+
+// appendAttribution encodes what every link has.
+func appendAttribution(dst []byte, flags, group, influencer uint32) []byte {
+	le := binary.LittleEndian
+	if influencer > math.MaxUint16 {
+		return le.AppendUint32(le.AppendUint32(dst, group<<8|flags), influencer)
+	}
+	return le.AppendUint16(le.AppendUint32(dst, group<<8|flags|flagShort), uint16(influencer))
 }
 
 // appendSum adds the hash of its row to a record that has none.

@@ -25,6 +25,11 @@ import (
 //
 // A table that is not proven goes on being served: most of it is right, it is all there is, and what broke it here has probably
 // broken it on the other nodes. So /readyz tells of it without failing.
+//
+// Reading again brings what ClickHouse has, and takes nothing away that it has not. Control never removes a row, it writes that an
+// object is deleted: so a row that only the node knows is one that ClickHouse has lost, with a part or by being put back to an earlier
+// state, and what is printed for it still works. A node keeps such orphans, in its snapshot too, and says how many there are. Whoever
+// does not want them starts the node without its snapshot.
 const sliceParts = 4 // of 2^16 links
 
 // A piece is a parent table or a part of the links, as ClickHouse holds it.
@@ -34,8 +39,8 @@ type piece struct {
 	sum    tableSum
 	newest uint64 // version
 
-	compared bool // all changes of it have been seen
-	equal    bool // the table holds the same
+	compared bool     // all changes of it have been seen
+	held     tableSum // of what the table holds of it
 }
 
 func (p piece) String() string {
@@ -65,7 +70,7 @@ func (s *Source) Prove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if different := differing(pieces); len(different) > 0 {
+	if different := s.prover.unread(pieces); len(different) > 0 {
 		s.prover.found.Add(uint64(len(different)))
 		s.log.Error("the link table is not what ClickHouse holds; what differs is read again", "differs", fmt.Sprint(different))
 		if err := s.readAgain(ctx, different); err != nil {
@@ -74,32 +79,35 @@ func (s *Source) Prove(ctx context.Context) error {
 		if pieces, err = s.pieces(ctx, part); err != nil {
 			return err
 		}
-		if different = differing(pieces); len(different) > 0 {
-			s.log.Error("the link table still is not what ClickHouse holds; it is served as it is", "differs", fmt.Sprint(different))
+		if different = s.prover.unread(pieces); len(different) > 0 {
+			s.log.Error("the link table still is not what ClickHouse holds; it is served as it is",
+				"differs", fmt.Sprint(different), "rows_that_clickhouse_lacks", orphans(different))
 		}
 	}
 	for _, p := range pieces {
-		s.prover.note(p.String(), now, p.compared, p.equal)
+		s.prover.note(p, now)
 	}
 	s.prover.end(part, s.builder.sums)
 	return nil
 }
 
-// holds reports whether the table holds a piece as ClickHouse does.
-func (s *Source) holds(p piece) bool {
+// held is the sum of what the table holds of a piece.
+func (s *Source) held(p piece) tableSum {
 	if p.table == "links" {
-		return *s.builder.part(p.part) == p.sum
+		return *s.builder.part(p.part)
 	}
-	return s.builder.parentSum(p.table) == p.sum
+	return s.builder.parentSum(p.table)
 }
 
-func differing(pieces []piece) (list []piece) {
+// equal reports whether the table holds what ClickHouse does.
+func (p piece) equal() bool { return p.held == p.sum }
+
+// orphans is how many rows the table holds of pieces that ClickHouse does not, once these have been read again.
+func orphans(pieces []piece) (rows uint64) {
 	for _, p := range pieces {
-		if p.compared && !p.equal {
-			list = append(list, p)
-		}
+		rows += max(p.held.Rows, p.sum.Rows) - p.sum.Rows
 	}
-	return list
+	return rows
 }
 
 // pieces asks ClickHouse for all parents and the links of a slice, and compares them. A part that it has no links of is a piece, too.
@@ -148,7 +156,7 @@ func (s *Source) pieces(ctx context.Context, links slice) ([]piece, error) {
 	}
 	for i := range pieces {
 		p := &pieces[i]
-		p.compared, p.equal = p.newest <= s.seen[p.table], s.holds(*p)
+		p.compared, p.held = p.newest <= s.seen[p.table], s.held(*p)
 	}
 	return pieces, nil
 }

@@ -1,7 +1,9 @@
 package redirect
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +15,7 @@ type Proof struct {
 	Complete bool      // all of it has been compared, and nothing differs
 	Since    time.Time // every piece was found equal at this moment or later; zero until all have been looked at
 	Checksum uint64    // of all links: nodes with the same one hold the same links
+	Orphans  uint64    // rows of the table that ClickHouse has lost; they are served
 }
 
 // A prover goes through the table slice by slice and remembers what was proven. Its fields belong to the source's goroutine, but
@@ -22,16 +25,17 @@ type prover struct {
 	next    uint32               // first part of the next look
 	whole   bool                 // every slice has been looked at
 	proven  map[string]time.Time // by piece: when it was last equal, or else first looked at
-	differs map[string]bool      // pieces that differed when last compared, after they had been read again
+	differs map[string]piece     // those that differed when last compared, after they had been read again
 
 	complete atomic.Bool
 	oldest   atomic.Int64 // Unix milliseconds of the oldest in proven; 0 until whole
 	sum      atomic.Uint64
+	orphans  atomic.Uint64
 	found    atomic.Uint64 // pieces that were read again
 }
 
 func newProver(reg prometheus.Registerer) *prover {
-	p := &prover{proven: map[string]time.Time{}, differs: map[string]bool{}}
+	p := &prover{proven: map[string]time.Time{}, differs: map[string]piece{}}
 	gauge(reg, "carom_link_table_complete", "1 when all of the table has been compared with ClickHouse and nothing differs.",
 		func() float64 {
 			if p.complete.Load() {
@@ -47,13 +51,15 @@ func newProver(reg prometheus.Registerer) *prover {
 			}
 			return math.NaN()
 		})
+	gauge(reg, "carom_link_table_orphans", "Rows of the table that ClickHouse has lost; they are served as they were.",
+		func() float64 { return float64(p.orphans.Load()) })
 	counter(reg, "carom_link_table_differences_total", "Pieces of the table that were not what ClickHouse holds and were read again.",
 		nil, &p.found)
 	return p
 }
 
 func (p *prover) proof() Proof {
-	proof := Proof{Complete: p.complete.Load(), Checksum: p.sum.Load()}
+	proof := Proof{Complete: p.complete.Load(), Checksum: p.sum.Load(), Orphans: p.orphans.Load()}
 	if oldest := p.oldest.Load(); oldest != 0 {
 		proof.Since = time.UnixMilli(oldest)
 	}
@@ -69,13 +75,27 @@ func (p *prover) begin(now time.Time, parts uint32) slice {
 	return slice{first: p.next, end: p.next + sliceParts, last: p.next+sliceParts >= parts}
 }
 
-// note remembers what a look at a piece has found. A piece with changes yet to come is not compared.
-func (p *prover) note(piece string, now time.Time, compared, equal bool) {
-	if _, known := p.proven[piece]; !known || compared && equal {
-		p.proven[piece] = now
+// unread are the pieces that differ and are to be read again: not those that differ just as they did when that was done.
+func (p *prover) unread(pieces []piece) (list []piece) {
+	for _, found := range pieces {
+		if found.compared && !found.equal() && p.differs[found.String()] != found {
+			list = append(list, found)
+		}
 	}
-	if compared {
-		p.differs[piece] = !equal
+	return list
+}
+
+// note remembers what a look has found of a piece. One with changes yet to come is not compared.
+func (p *prover) note(found piece, now time.Time) {
+	name := found.String()
+	if _, known := p.proven[name]; !known || found.compared && found.equal() {
+		p.proven[name] = now
+	}
+	switch {
+	case found.compared && found.equal():
+		delete(p.differs, name)
+	case found.compared:
+		p.differs[name] = found
 	}
 }
 
@@ -84,11 +104,8 @@ func (p *prover) end(links slice, sums []tableSum) {
 	if p.next = links.end; links.last {
 		p.next, p.whole = 0, true
 	}
-	complete := p.whole
-	for _, differs := range p.differs {
-		complete = complete && !differs
-	}
-	p.complete.Store(complete)
+	p.complete.Store(p.whole && len(p.differs) == 0)
+	p.orphans.Store(orphans(slices.Collect(maps.Values(p.differs))))
 	var all uint64
 	for _, s := range sums {
 		all += s.Hash

@@ -59,9 +59,12 @@ type sealedKey struct {
 }
 
 const (
-	snapshotHeader  = 48
-	snapshotVersion = 2 // the first had no versions of objects and no sums in links; it is read all the same
-	blockHeader     = 16
+	snapshotHeader = 48
+	blockHeader    = 16
+
+	// The first version had no versions of objects and no sums in links, the second no pages with offsets and no flagShort; both are
+	// read all the same.
+	snapshotVersion = 3
 )
 
 var snapshotMagic = [8]byte{'c', 'a', 'r', 'o', 'm', 't', 'a', 'b'}

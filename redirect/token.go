@@ -168,7 +168,7 @@ func (t *Token) ExpiresAt() time.Time {
 }
 
 // maxTokenLink is above the length of the record of a link that only its token knows.
-const maxTokenLink = linkFixed + 4 + 1 + len("token-4294967295")
+const maxTokenLink = maxFixed + 4 + 1 + len("token-4294967295")
 
 // A tokenLink is the memory for answering a token.
 type tokenLink struct {

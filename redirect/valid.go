@@ -6,24 +6,13 @@ import "encoding/binary"
 
 // valid reports whether every piece of the link lies in it.
 func (l link) valid() bool {
-	if len(l) < linkGone {
+	if len(l) == 0 || len(l) < l.fixed() || l[0]&flagSum != 0 && len(l) < l.fixed()+linkSum {
 		return false
 	}
-	fixed := linkFixed
+	rest := pieces{l.withoutSum()[l.fixed():], true}
 	if l[0]&flagGone != 0 {
-		fixed = linkGone
+		return len(rest.rest) <= maxText
 	}
-	if l[0]&flagSum != 0 && len(l) < fixed+linkSum {
-		return false
-	}
-	row := l.withoutSum()
-	if l[0]&flagGone != 0 {
-		return len(row)-linkGone <= maxText
-	}
-	if len(row) < linkFixed {
-		return false
-	}
-	rest := pieces{row[linkFixed:], true}
 	if l[0]&flagExpires != 0 {
 		rest.skip(4)
 	}

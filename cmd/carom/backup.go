@@ -44,7 +44,7 @@ func (c *backupCommand) Run(ctx context.Context, terminal *console) error {
 		return err
 	}
 	defer file.Close()
-	if err := file.Verify(nil); err != nil {
+	if err := file.Verify(); err != nil {
 		return fmt.Errorf("check %s: %w", unchecked, err)
 	}
 	if err := os.Rename(unchecked, c.File); err != nil {

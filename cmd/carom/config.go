@@ -13,7 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/goccy/go-yaml"
 
-	"carom/control"
+	"carom/control/sheet"
 )
 
 // A configFile is the YAML file of a command: each key is the name of one of its flags. A flag on the command line wins
@@ -51,7 +51,7 @@ func (c *configFile) Validate(*kong.Application) error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.values)) {
 		if !slices.Contains(known, key) {
-			return fmt.Errorf("configuration %s: unknown key %q; the nearest known one is %q", c.path, key, control.Nearest(key, known))
+			return fmt.Errorf("configuration %s: unknown key %q; the nearest known one is %q", c.path, key, sheet.Nearest(key, known))
 		}
 	}
 	return nil

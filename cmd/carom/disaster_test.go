@@ -182,12 +182,14 @@ func TestRestoreRefuses(t *testing.T) {
 	for name, content := range map[string][]byte{
 		"cut.zip": whole[:len(whole)-30], "altered.zip": altered, "empty.zip": nil, "text.zip": []byte("no backup"),
 		"other.secret": bytes.Repeat([]byte("another secret, "), 4),
+		"old.secret":   []byte("a cluster secret for tests, long enough"), // of the backup of an early carom
 	} {
 		if err := os.WriteFile(filepath.Join(filepath.Dir(other), name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	in := func(name string) string { return filepath.Join(filepath.Dir(other), name) }
+	old := filepath.Join("..", "..", "control", "testdata", "unsigned.zip") + " --check --cluster-secret " + in("old.secret")
 	for _, test := range []struct {
 		why, args, want string
 	}{
@@ -197,12 +199,16 @@ func TestRestoreRefuses(t *testing.T) {
 		{"something else", in("text.zip"), "damaged or cut off"},
 		{"another cluster's secret", file + " --cluster-secret " + other, "the cluster secret is not the one"},
 		{"no secret", file + " --data " + t.TempDir(), "put the one there that was kept beside the backup"},
+		{"a backup from before there were signatures", old, "say --unsigned"},
 		{"a carom up that runs", file, "stop the carom up"},
 	} {
 		got := carom(append([]string{"restore", "--data", s.dir}, strings.Fields(test.args)...)...)
 		if got.code != exitFailed || !strings.Contains(got.errOut, test.want) {
 			t.Errorf("%s: exit code %d, %q, want %q", test.why, got.code, got.errOut, test.want)
 		}
+	}
+	if got := carom(append([]string{"restore", "--unsigned"}, strings.Fields(old)...)...); got.code != exitDone || !strings.Contains(got.out, "links") {
+		t.Errorf("--unsigned: exit code %d, %q, %q", got.code, got.out, got.errOut)
 	}
 	s.interrupt()
 	if got := carom("restore", file, "--data", s.dir); got.code != exitFailed || !strings.Contains(got.errOut, "is not empty") {

@@ -90,7 +90,7 @@ func (e *edge) about() map[string]any {
 	proof := e.source.Proof()
 	about := map[string]any{
 		"table_age_seconds": int(e.server.Age().Seconds()), "links": e.server.Table().Links(),
-		"table_complete": proof.Complete, "table_checksum": fmt.Sprintf("%016x", proof.Checksum),
+		"table_complete": proof.Complete, "table_checksum": fmt.Sprintf("%016x", proof.Checksum), "table_orphans": proof.Orphans,
 	}
 	if !proof.Since.IsZero() {
 		about["proof_age_seconds"] = int(time.Since(proof.Since).Seconds())

@@ -88,7 +88,7 @@ func TestFaultPowerCut(t *testing.T) {
 func TestFaultDiskFull(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.spool = filepath.Join(faults.Tmpfs(t, 4<<20), "spool")
+	s.spool = filepath.Join(faults.Tmpfs(t, 4<<20, faults.AnyFiles), "spool")
 	s.start()
 	if s.metric("carom_spool_degraded") != 0 {
 		t.Error("the spool does not fit the disk from the beginning")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"carom/control"
+	"carom/control/client"
 )
 
 // importCommand imports one CSV file.
@@ -43,7 +44,7 @@ func (c *importCommand) Run(ctx context.Context, terminal *console) error {
 		return fmt.Errorf("import %s: %w", c.Kind, err)
 	}
 	defer file.Close()
-	client, err := c.client()
+	server, err := c.client()
 	if err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func (c *importCommand) Run(ctx context.Context, terminal *console) error {
 	}
 	bar := newProgressBar(terminal.Err, info.Size(), "lines")
 	rejects := rejectsFile{path: strings.TrimSuffix(c.File, ".csv") + ".rejects.csv"}
-	result, err := client.ImportFile(ctx, c.Kind, file, func(p control.Progress) error {
+	result, err := server.ImportFile(ctx, c.Kind, file, func(p client.Progress) error {
 		bar.show(p.Bytes, p.Lines, time.Now())
 		return rejects.add(p.Rejected)
 	})

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"carom/control"
+	"carom/control/client"
 )
 
 // A stopped import has stored whole parts; done again, it does the rest only.
@@ -24,11 +25,11 @@ func TestImportCommandGoesOnAfterAnInterruption(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("somebody pressed Ctrl-C")
 	// The first part is stored when the client asks for the second.
-	client, err := command.client()
+	server, err := command.client()
 	if err != nil {
 		t.Fatal(err)
 	}
-	result, err := client.ImportFile(ctx, "links", strings.NewReader(links.String()), func(control.Progress) error {
+	result, err := server.ImportFile(ctx, "links", strings.NewReader(links.String()), func(client.Progress) error {
 		cancel(stop)
 		return nil
 	})

@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"carom/control"
+	"carom/control/client"
 	"carom/redirect"
 )
 
-// keysCommand groups what can be done with signing and postback keys.
+// keysCommand groups what can be done with signing, postback and click-id keys.
 type keysCommand struct {
-	New    keysNewCommand    `cmd:"" help:"Make a postback key beside those in use; its secret is printed this once."`
+	New    keysNewCommand    `cmd:"" help:"Make a key beside those in use."`
 	List   keysListCommand   `cmd:"" help:"List keys, never their secrets."`
-	Rotate keysRotateCommand `cmd:"" help:"Make a new active key; the old ones only verify from then on."`
+	Rotate keysRotateCommand `cmd:"" help:"Let a new key take over, or one that was made before; the others only verify from then on."`
 	Retire keysRetireCommand `cmd:"" help:"Make a key unknown, and with it all it has signed. There is no way back."`
 }
 
@@ -27,18 +28,19 @@ type keyFlags struct {
 }
 
 // client also checks what the kind of key needs.
-func (f keyFlags) client() (*control.Client, error) {
+func (f keyFlags) client() (*client.Client, error) {
 	if f.Brand == "" && f.Kind != string(redirect.KeyClickID) {
 		return nil, fmt.Errorf("%w: a %s key is a brand's: name it with --brand", errUsage, f.Kind)
 	}
 	return f.controlTarget.client()
 }
 
-type keysNewCommand struct {
-	Brand string `required:"" placeholder:"B" help:"Key of the brand."`
-	Kind  string `default:"postback" enum:"postback" help:"Only ${enum}: of the other kinds one key is active at a time, see carom keys rotate."`
+type keysNewCommand struct{ keyFlags }
 
-	controlTarget
+// Help says what each kind is for.
+func (keysNewCommand) Help() string {
+	return "The secret of a postback key is printed this once, and counts at once. Of the other kinds one key is active: a new one only " +
+		"verifies, until carom keys rotate --key-id lets it take over. code keys sign a brand's links, in four slots; the click_id key is the cluster's."
 }
 
 // Run prints the new key.
@@ -51,7 +53,10 @@ func (c *keysNewCommand) Run(ctx context.Context, terminal *console) error {
 	return printNewKey(terminal, key, err)
 }
 
-type keysRotateCommand struct{ keyFlags }
+type keysRotateCommand struct {
+	keyFlags
+	ID string `name:"key-id" placeholder:"ID" help:"Id of a key that verifies, as carom keys list shows it; without it a new one is made."`
+}
 
 // Run prints the key that has taken over.
 func (c *keysRotateCommand) Run(ctx context.Context, terminal *console) error {
@@ -59,7 +64,12 @@ func (c *keysRotateCommand) Run(ctx context.Context, terminal *console) error {
 	if err != nil {
 		return err
 	}
-	key, err := client.RotateKey(ctx, c.Brand, redirect.KeyKind(c.Kind))
+	kind := redirect.KeyKind(c.Kind)
+	if c.ID != "" {
+		key, err := client.ActivateKey(ctx, c.Brand, kind, c.ID)
+		return printNewKey(terminal, key, err)
+	}
+	key, err := client.RotateKey(ctx, c.Brand, kind)
 	return printNewKey(terminal, key, err)
 }
 
@@ -68,12 +78,17 @@ func printNewKey(terminal *console, key control.NewKey, err error) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(terminal.Err, "%s key %s of %s is active\n", key.Kind, key.ID, keyOwner(key.Key))
+	fmt.Fprintln(terminal.Err, keyIs(key.Key))
 	if key.Secret != "" {
 		fmt.Fprintln(terminal.Err, "its secret, shown this once:")
 		fmt.Fprintln(terminal.Out, key.Secret)
 	}
 	return nil
+}
+
+// keyIs says in which state a key is.
+func keyIs(key control.Key) string {
+	return fmt.Sprintf("%s key %s of %s: %s", key.Kind, key.ID, keyOwner(key), key.State)
 }
 
 func keyOwner(key control.Key) string {
@@ -101,13 +116,9 @@ func (c *keysListCommand) Run(ctx context.Context, terminal *console) error {
 		return err
 	}
 	table := tabwriter.NewWriter(terminal.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "OWNER\tKIND\tKEY ID\tSTATE\tCREATED\tRETIRED")
+	fmt.Fprintln(table, "OWNER\tKIND\tKEY ID\tCREATED\tSTATE\tSINCE")
 	for _, k := range keys {
-		retired := ""
-		if k.Retired != nil {
-			retired = k.Retired.Format(time.RFC3339)
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", keyOwner(k), k.Kind, k.ID, k.State, k.Created.Format(time.RFC3339), retired)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", keyOwner(k), k.Kind, k.ID, k.Created.Format(time.RFC3339), k.State, k.Changed.Format(time.RFC3339))
 	}
 	return table.Flush()
 }
@@ -127,6 +138,6 @@ func (c *keysRetireCommand) Run(ctx context.Context, terminal *console) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(terminal.Out, "%s key %s of %s is %s\n", key.Kind, key.ID, keyOwner(key), key.State)
+	fmt.Fprintln(terminal.Out, keyIs(key))
 	return nil
 }

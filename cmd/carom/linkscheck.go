@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"carom/control"
+	"carom/control/client"
 	"carom/control/linkcheck"
 )
 
@@ -51,7 +52,7 @@ func (c *linksCheckCommand) Run(ctx context.Context, terminal *console) error {
 }
 
 // destinations lists each one once, in the order in which links lead there first.
-func (c *linksCheckCommand) destinations(ctx context.Context, client *control.Client) ([]string, error) {
+func (c *linksCheckCommand) destinations(ctx context.Context, client *client.Client) ([]string, error) {
 	var list []string
 	seen := map[string]bool{}
 	err := client.EachDestination(ctx, c.filter(), func(d control.LinkDestination) error {
@@ -78,7 +79,7 @@ func (c *linksCheckCommand) ask(ctx context.Context, destinations []string, term
 	return found, err
 }
 
-func (c *linksCheckCommand) print(ctx context.Context, client *control.Client, found map[string]linkcheck.Finding, terminal *console) error {
+func (c *linksCheckCommand) print(ctx context.Context, client *client.Client, found map[string]linkcheck.Finding, terminal *console) error {
 	out := newFindings(c.Format, terminal.Out)
 	if err := out.begin(); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"carom/control"
+	"carom/control/client"
 	"carom/control/qr"
 )
 
@@ -51,7 +52,7 @@ func (c *linksQRCommand) Run(ctx context.Context, terminal *console) error {
 // errNoAddress is the refusal to draw a link that nothing answers.
 var errNoAddress = errors.New("it has no short URL")
 
-func (c *linksQRCommand) drawOne(ctx context.Context, client *control.Client, w io.Writer) error {
+func (c *linksQRCommand) drawOne(ctx context.Context, client *client.Client, w io.Writer) error {
 	link, err := client.Link(ctx, c.Brand, c.Links[0])
 	if err != nil {
 		return err
@@ -62,7 +63,7 @@ func (c *linksQRCommand) drawOne(ctx context.Context, client *control.Client, w 
 	return c.Draw(w, link.ShortURL)
 }
 
-func (c *linksQRCommand) drawAll(ctx context.Context, client *control.Client, w io.Writer, status statusLine) error {
+func (c *linksQRCommand) drawAll(ctx context.Context, client *client.Client, w io.Writer, status statusLine) error {
 	archive, err := qr.NewArchive(w, c.Config)
 	if err != nil {
 		return err
@@ -81,7 +82,7 @@ func (c *linksQRCommand) drawAll(ctx context.Context, client *control.Client, w 
 }
 
 // each calls do for every link that is named.
-func (c *linksQRCommand) each(ctx context.Context, client *control.Client, do func(control.Link) error) error {
+func (c *linksQRCommand) each(ctx context.Context, client *client.Client, do func(control.Link) error) error {
 	if c.Campaign != "" {
 		return client.EachLink(ctx, control.LinkFilter{Brand: c.Brand, Campaign: c.Campaign}, do)
 	}

@@ -75,8 +75,9 @@ func TestCommandLine(t *testing.T) {
 		{"import --help", exitDone, "commissions: campaign*, influencer, tier, event, starts, model*, currency, rate,", ""},
 		{"import --help", exitDone, "A rate is a share from 0 to 1", ""},
 		{"up --listen nonsense", exitUsage, "", `--listen "nonsense": must be host:port`},
-		{"keys new", exitUsage, "", "missing flags: --brand"},
-		{"keys new --brand a --kind code", exitUsage, "", `--kind must be one of "postback"`},
+		{"keys new", exitUsage, "", "missing flags: --kind"},
+		{"keys new --kind visitor", exitUsage, "", `--kind must be one of "code","postback","click_id"`},
+		{"keys new --kind code", exitUsage, "", "a code key is a brand's: name it with --brand"},
 		{"keys rotate --kind postback", exitUsage, "", "a postback key is a brand's: name it with --brand"},
 	}
 	for _, test := range tests {

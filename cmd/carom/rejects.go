@@ -7,7 +7,7 @@ import (
 	"os"
 	"strconv"
 
-	"carom/control"
+	"carom/control/sheet"
 	"carom/report"
 )
 
@@ -19,7 +19,7 @@ type rejectsFile struct {
 	table *csv.Writer
 }
 
-func (r *rejectsFile) add(rejects []control.Reject) error {
+func (r *rejectsFile) add(rejects []sheet.Reject) error {
 	if len(rejects) == 0 {
 		return nil
 	}

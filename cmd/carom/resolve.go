@@ -58,14 +58,10 @@ func (c *resolveCommand) Run(terminal *console) error {
 
 // sealer opens the keys of the snapshot; nil without a cluster secret.
 func (c *resolveCommand) sealer() (*redirect.Sealer, error) {
-	path := c.ClusterSecret
-	if path == "" && c.Snapshot == "" {
-		path = filepath.Join(c.Data, secretFile)
-	}
-	if path == "" {
+	if c.ClusterSecret == "" && c.Snapshot != "" {
 		return nil, nil
 	}
-	secret, err := readSecret(path)
+	secret, err := findSecret(c.ClusterSecret, c.Data)
 	if errors.Is(err, fs.ErrNotExist) && c.ClusterSecret == "" {
 		return nil, nil
 	}

@@ -24,9 +24,10 @@ type restoreCommand struct {
 	File     string `arg:"" optional:"" type:"existingfile" placeholder:"FILE" help:"What carom backup has written."`
 	Snapshot string `type:"existingfile" placeholder:"FILE" help:"In place of a backup: the snapshot of a node (table.snapshot), which knows all links but not all about them."`
 
-	Check   bool   `help:"Only check the file, and that the cluster secret opens its keys."`
-	Replace bool   `help:"Throw away the reference data that is there."`
-	Spare   uint32 `default:"1000000" help:"Link numbers left unused, for links minted after the backup: so that their printed codes never lead elsewhere (${default})."`
+	Unsigned bool   `help:"Restore a backup that is not signed, as carom wrote them once: only one that nobody else could write to."`
+	Check    bool   `help:"Only check the file, and that the cluster of this secret has written it."`
+	Replace  bool   `help:"Throw away the reference data that is there."`
+	Spare    uint32 `default:"1000000" help:"Link numbers left unused, for links minted after the backup: so that their printed codes never lead elsewhere (${default})."`
 
 	DSN           string `name:"clickhouse" placeholder:"DSN" env:"CAROM_CLICKHOUSE" help:"ClickHouse to restore into, clickhouse://user:password@host:9000/carom; otherwise that of --data."`
 	ClusterSecret string `type:"path" placeholder:"FILE" env:"CAROM_CLUSTER_SECRET" help:"File with the secret of the cluster that was backed up (cluster.secret in --data)."`
@@ -44,13 +45,13 @@ func (c *restoreCommand) Run(ctx context.Context, log *slog.Logger, terminal *co
 	if (c.File == "") == (c.Snapshot == "") {
 		return fmt.Errorf("%w: name a backup or --snapshot FILE", errUsage)
 	}
-	sealer, err := c.sealer()
+	secret, err := c.secret()
 	if err != nil {
 		return err
 	}
 	status := newStatusLine(terminal.Err)
 	defer status.clear()
-	world, err := c.open(sealer, status)
+	world, err := c.open(secret, status)
 	if err != nil {
 		return err
 	}
@@ -89,7 +90,11 @@ type lostWorld struct {
 }
 
 // open reads a backup or a snapshot and checks all of it.
-func (c *restoreCommand) open(sealer *redirect.Sealer, status statusLine) (w lostWorld, err error) {
+func (c *restoreCommand) open(secret []byte, status statusLine) (w lostWorld, err error) {
+	sealer, err := redirect.NewSealer(secret)
+	if err != nil {
+		return w, err
+	}
 	if c.Snapshot != "" {
 		status.write("reading " + c.Snapshot)
 		snapshot, err := redirect.ReadSalvage(c.Snapshot, sealer)
@@ -107,10 +112,29 @@ func (c *restoreCommand) open(sealer *redirect.Sealer, status statusLine) (w los
 		return w, fmt.Errorf("%w; nothing was written", err)
 	}
 	status.write("checking " + c.File)
-	if err := file.Verify(sealer); err != nil {
+	if err := c.check(file, secret, sealer); err != nil {
 		return w, errors.Join(fmt.Errorf("check %s: %w; nothing was written", c.File, err), file.Close())
 	}
 	return lostWorld{file, file.Created, func(out io.Writer) error { return describe(out, file) }, file.Close}, nil
+}
+
+// check reads all of a backup, which has to be this cluster's own.
+func (c *restoreCommand) check(file *backup.File, secret []byte, sealer *redirect.Sealer) error {
+	if err := file.Verify(); err != nil {
+		return err
+	}
+	signer, err := backup.NewSigner(secret)
+	if err != nil {
+		return err
+	}
+	err = file.Trust(signer, sealer)
+	if errors.Is(err, backup.ErrUnsigned) {
+		if c.Unsigned {
+			return nil
+		}
+		return fmt.Errorf("%w; if it is from an early carom and nobody else could write to it, say --unsigned", err)
+	}
+	return err
 }
 
 // into restores a source into the database that dsn names.
@@ -133,20 +157,13 @@ func (c *restoreCommand) into(ctx context.Context, dsn string, from backup.Sourc
 	return summary, err
 }
 
-// sealer is that of the cluster that was backed up.
-func (c *restoreCommand) sealer() (*redirect.Sealer, error) {
-	path := c.ClusterSecret
-	if path == "" {
-		path = filepath.Join(c.Data, secretFile)
-	}
-	secret, err := readSecret(path)
+// secret is that of the cluster that was backed up.
+func (c *restoreCommand) secret() ([]byte, error) {
+	secret, err := findSecret(c.ClusterSecret, c.Data)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w; put the one there that was kept beside the backup, or name it with --cluster-secret", err)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return redirect.NewSealer(secret)
+	return secret, err
 }
 
 // database is where to restore; stop ends what had to be started for it.

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -130,13 +128,4 @@ func defaultEdge(dsn string, secret []byte, log *slog.Logger) edgeConfig {
 	c.Source.ClickHouse, c.Ingest.ClickHouse = dsn, dsn
 	c.Geo.Logger = log
 	return c
-}
-
-// readSecret reads a secret file; a line end after it does not count.
-func readSecret(path string) ([]byte, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read the cluster secret: %w", err)
-	}
-	return []byte(strings.TrimRight(string(b), "\r\n")), nil
 }

@@ -96,7 +96,7 @@ type spoolReplayCommand struct {
 	clickhouseDSN
 	geoFiles
 	AdoptCopy bool `help:"The directory is a copy and its original is gone for good: make the copy the original."`
-	ByID      bool `name:"by-id" help:"For a spool that lost, or whose copy outran, what it knows of its deliveries: look every record up in ClickHouse by its own id and deliver what is missing. Nobody else may be sending from this spool or a copy of it; the DSN must be of carom_admin, which may read the raw tables."`
+	ByID      bool `name:"by-id" help:"For a spool that lost, or whose copy outran, what it knows of its deliveries: look every record up in ClickHouse by its own id and deliver what is missing. Nobody else may be sending from this spool or a copy of it; the DSN must be of carom_admin, which may read the raw tables, and name every host."`
 }
 
 // Run delivers and prints the ledger.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -28,17 +27,17 @@ func (s *standing) ready() error {
 	case now.Leader == "":
 		return errors.New("standby: no process writes at the moment")
 	}
-	return fmt.Errorf("standby: %s writes", now.Leader)
+	return errors.New("standby: another process writes; its API says which one, to those with a token")
 }
 
-// about is what /readyz tells besides.
+// about is what /readyz tells besides: no address, since anybody may ask.
 func (s *standing) about() map[string]any {
 	now := s.writer.Standing()
 	role := "standby"
 	if now.Leads {
 		role = "leader"
 	}
-	return map[string]any{"role": role, "leader": now.Leader, "term": now.Term}
+	return map[string]any{"role": role, "term": now.Term}
 }
 
 // registerLeader makes a metric of whether writer writes.

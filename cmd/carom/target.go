@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"carom/control"
+	"carom/control/client"
 )
 
 // controlTarget is the flags of every command that talks to a control process. The token is shown in no error and no log.
@@ -17,12 +17,12 @@ type controlTarget struct {
 }
 
 // client finds the control process and what opens it: from the flags, or from what a local up has left.
-func (t controlTarget) client() (*control.Client, error) {
+func (t controlTarget) client() (*client.Client, error) {
 	address, err := t.address()
 	if err != nil {
 		return nil, err
 	}
-	client, err := control.NewClient(address.URL, address.Token)
+	client, err := client.New(address.URL, address.Token)
 	if err != nil {
 		return nil, fmt.Errorf("%w: --server: %w", errUsage, err)
 	}

@@ -6,6 +6,7 @@
 //
 //	brands.jsonl …  one file for each reference table, one row a line: a JSON object of the columns that are not empty
 //	manifest.json   what the file is: see Manifest
+//	manifest.hmac   its signature, see Signer: without the cluster secret nobody alters a row unseen
 //
 // Only the newest row of each object is kept, deleted ones among them, since their numbers must not be given out again. Secrets
 // are in it only as the keys table has them, sealed under the cluster secret, in base64; the secret itself is not, so that the
@@ -15,8 +16,8 @@
 // A backup is of one moment. Take copies the tables while nobody writes, which is quick because the copies share their data
 // with the tables; writing the file then takes as long as it takes.
 //
-// Restore checks the whole file, fills tables in a database of their own, and only then replaces the cluster's tables, parents
-// first, links last. That database is there for as long as a restore is not complete: a control process does not start meanwhile
-// (see Unfinished), and running the restore again does all of it anew. Restored rows get new versions, above all
-// that were ever given out, so that nodes which still know the old world read everything again.
+// A File is checked as a whole by its Verify and Trust. Restore then fills tables in a database of their own, and only then
+// replaces the cluster's tables, parents first, links last. That database is there for as long as a restore is not complete: a
+// control process does not start meanwhile (see Unfinished), and running the restore again does all of it anew. Restored rows get
+// new versions, above all that were ever given out, so that nodes which still know the old world read everything again.
 package backup

@@ -8,17 +8,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"reflect"
-
-	"carom/redirect"
+	"slices"
 )
 
 // A File is a backup that is open for reading.
 type File struct {
 	Manifest
-	archive *zip.Reader
-	file    io.Closer
+	manifest  []byte // its bytes, which are signed
+	signature []byte // nil where it has none
+	archive   *zip.Reader
+	file      io.Closer
 }
 
 // maxManifest bounds a manifest in bytes; a real one has a few thousand.
@@ -49,20 +51,40 @@ func (f *File) read(r io.ReaderAt, size int64) (err error) {
 	if f.archive, err = zip.NewReader(r, size); err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	return f.readManifest()
+	if f.manifest, err = f.readAll(manifestName); err != nil {
+		return err
+	}
+	if f.signature, err = f.readAll(signatureName); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return f.parseManifest()
 }
 
-func (f *File) readManifest() error {
-	entry, err := f.archive.Open(manifestName)
+// open finds one file of the archive.
+func (f *File) open(name string) (fs.File, error) {
+	entry, err := f.archive.Open(name)
 	if err != nil {
-		return fmt.Errorf("%w: it has no %s", ErrDamaged, manifestName)
+		return nil, fmt.Errorf("%w: it has no %s: %w", ErrDamaged, name, err)
+	}
+	return entry, nil
+}
+
+// readAll reads a short file of the archive.
+func (f *File) readAll(name string) ([]byte, error) {
+	entry, err := f.open(name)
+	if err != nil {
+		return nil, err
 	}
 	defer entry.Close()
-	text, err := io.ReadAll(io.LimitReader(entry, maxManifest))
+	content, err := io.ReadAll(io.LimitReader(entry, maxManifest))
 	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrDamaged, manifestName, err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, name, err)
 	}
-	if err := json.Unmarshal(text, &f.Manifest); err != nil {
+	return content, nil
+}
+
+func (f *File) parseManifest() error {
+	if err := json.Unmarshal(f.manifest, &f.Manifest); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, manifestName, err)
 	}
 	switch {
@@ -71,36 +93,37 @@ func (f *File) readManifest() error {
 	case f.Format < 1:
 		return fmt.Errorf("%w: %s names no format", ErrDamaged, manifestName)
 	}
-	known := map[string]bool{}
-	for _, t := range tables() {
-		known[t.name] = true
-	}
 	for _, t := range f.Tables {
-		if !known[t.Name] {
+		if _, known := tableNamed(t.Name); !known {
 			return fmt.Errorf("%w: this program knows no table %q", ErrNewer, t.Name)
 		}
 	}
 	return nil
 }
 
-// Verify reads all of the file. It returns ErrDamaged unless each table is as it was written, and ErrSecret unless sealer opens
-// the keys; a nil sealer opens none.
-func (f *File) Verify(sealer *redirect.Sealer) error {
+// table is what the file has of a table.
+func (f *File) table(name string) (t Table, held bool) {
+	i := slices.IndexFunc(f.Tables, func(t Table) bool { return t.Name == name })
+	if i < 0 {
+		return t, false
+	}
+	return f.Tables[i], true
+}
+
+// Verify reads all of the file. It returns ErrDamaged unless each table is as the manifest says; who wrote it, Trust tells.
+func (f *File) Verify() error {
 	for _, t := range f.Tables {
 		if err := f.verifyTable(t); err != nil {
 			return err
 		}
 	}
-	if sealer == nil {
-		return nil
-	}
-	return f.verifyKeys(sealer)
+	return nil
 }
 
 func (f *File) verifyTable(t Table) error {
-	entry, err := f.archive.Open(t.file())
+	entry, err := f.open(t.file())
 	if err != nil {
-		return fmt.Errorf("%w: it has no %s", ErrDamaged, t.file())
+		return err
 	}
 	defer entry.Close()
 	sum := sha256.New()
@@ -110,36 +133,6 @@ func (f *File) verifyTable(t Table) error {
 	}
 	if uint64(n) != t.Bytes || hex.EncodeToString(sum.Sum(nil)) != t.SHA256 {
 		return fmt.Errorf("%w: the checksum of %s is not that of the manifest", ErrDamaged, t.file())
-	}
-	return nil
-}
-
-// A sealedKey is what Verify needs of a row of keys.
-type sealedKey struct {
-	Brand  uint32           `json:"brand_id"`
-	Kind   redirect.KeyKind `json:"kind"`
-	ID     string           `json:"key_id"`
-	Sealed []byte           `json:"sealed"`
-}
-
-func (f *File) verifyKeys(sealer *redirect.Sealer) error {
-	for _, t := range f.Tables {
-		if t.Name != "keys" {
-			continue
-		}
-		err := f.each(t, reflect.TypeFor[sealedKey](), func(row reflect.Value) error {
-			k := row.Interface().(*sealedKey)
-			if len(k.Sealed) == 0 {
-				return nil // retired: its secret is gone
-			}
-			if _, err := sealer.Open(k.Kind, k.Brand, k.ID, k.Sealed); err != nil {
-				return fmt.Errorf("%w: %w", ErrSecret, err)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -164,9 +157,9 @@ func (r *rowReader) Read(b []byte) (int, error) {
 
 // each calls do with a pointer to each row of a table, a new one each time.
 func (f *File) each(t Table, row reflect.Type, do func(reflect.Value) error) error {
-	entry, err := f.archive.Open(t.file())
+	entry, err := f.open(t.file())
 	if err != nil {
-		return fmt.Errorf("%w: it has no %s", ErrDamaged, t.file())
+		return err
 	}
 	defer entry.Close()
 	bounded := &rowReader{Reader: entry}

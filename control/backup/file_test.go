@@ -33,19 +33,32 @@ func archive(t testing.TB, files ...string) []byte {
 	return out.Bytes()
 }
 
-// check reads and verifies a file of these bytes, with some cluster's secret.
-func check(t testing.TB, content []byte) error {
+// opened reads a file of these bytes.
+func opened(content []byte) (*File, error) {
+	var f File
+	return &f, f.read(bytes.NewReader(content), int64(len(content)))
+}
+
+// check reads and verifies a file of these bytes, and tells whether the cluster of a secret has written it.
+func check(t testing.TB, content []byte, secret string) error {
 	t.Helper()
-	sealer, err := redirect.NewSealer([]byte(strings.Repeat("a secret for tests", 2)))
+	signer, err := NewSigner([]byte(secret))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var f File
-	if err := f.read(bytes.NewReader(content), int64(len(content))); err != nil {
+	sealer, err := redirect.NewSealer([]byte(secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := opened(content)
+	if err != nil {
 		return err
 	}
-	return f.Verify(sealer)
+	return errors.Join(f.Verify(), f.Trust(signer, sealer))
 }
+
+// testSecret is the cluster secret of the tests here.
+const testSecret = "a secret for tests, a secret for tests"
 
 const (
 	brandsLine  = `{"brand_id":1,"brand":"acme","version":3}` + "\n"
@@ -59,7 +72,7 @@ func TestWhatIsNoBackup(t *testing.T) {
 		content []byte
 		want    error
 	}{
-		{"nothing in it", manifest(`{"format":1}`), nil},
+		{"nothing in it, and nobody has signed that", manifest(`{"format":1}`), ErrUnsigned},
 		{"a later format", manifest(`{"format":2}`), ErrNewer},
 		{"a table of a later program", manifest(`{"format":1,"tables":[{"name":"payouts"}]}`), ErrNewer},
 		{"no manifest", archive(t, "brands.jsonl", brandsLine), ErrDamaged},
@@ -69,7 +82,7 @@ func TestWhatIsNoBackup(t *testing.T) {
 		{"other rows than were written", manifest(`{"format":1,"tables":[` + brandsTable + `]}`), ErrDamaged},
 		{"not a zip", []byte("brands.jsonl"), ErrDamaged},
 	} {
-		if err := check(t, test.content); !errors.Is(err, test.want) {
+		if err := check(t, test.content, testSecret); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", test.why, err, test.want)
 		}
 	}
@@ -80,21 +93,25 @@ func TestEndlessRow(t *testing.T) {
 	row := `{"kind":"` + strings.Repeat("a", maxRow) + `"}`
 	table := fmt.Sprintf(`{"name":"keys","rows":1,"bytes":%d,"sha256":"%x"}`, len(row), sha256.Sum256([]byte(row)))
 	content := archive(t, "keys.jsonl", row, manifestName, `{"format":1,"tables":[`+table+`]}`)
-	if err := check(t, content); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "longer than") {
+	if err := check(t, content, testSecret); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "longer than") {
 		t.Errorf("a row of %d bytes: %v", len(row), err)
 	}
 }
 
-// Whatever stands in a file, it is a backup or refused as none.
+// Whatever stands in a file, it is refused as no backup or as one that the cluster has not written.
 func FuzzFile(f *testing.F) {
 	f.Add(archive(f, "brands.jsonl", brandsLine, manifestName, `{"format":1,"tables":[`+brandsTable+`]}`))
 	f.Add(archive(f, manifestName, `{"format":1,"tables":[{"name":"keys","rows":1}]}`, "keys.jsonl", `{"sealed":"AAAA"}`))
 	f.Add(archive(f, manifestName, `{"format":7}`))
+	f.Add(archive(f, manifestName, `{"format":1}`, signatureName, "00"))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		err := check(t, content)
-		if err != nil && !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrNewer) && !errors.Is(err, ErrSecret) {
-			t.Errorf("refused as %v", err)
+		err := check(t, content, testSecret)
+		for _, known := range [...]error{ErrDamaged, ErrNewer, ErrSecret, ErrUnsigned, ErrAltered} {
+			if errors.Is(err, known) {
+				return
+			}
 		}
+		t.Errorf("a file that nobody has signed: %v", err) // no input has a right signature
 	})
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-// gather inserts what the source knows of a table into the table's double, with offset added to versions.
-func (r *restore) gather(ctx context.Context, t table, offset uint64) error {
+// gather inserts what the source knows of a table into the table's double, under new versions.
+func (r *restore) gather(ctx context.Context, t table, versions rebase) error {
 	target, err := r.columns(ctx, t)
 	if err != nil {
 		return fmt.Errorf("gather rows of %s: %w", t.name, err)
@@ -33,9 +33,12 @@ func (r *restore) gather(ctx context.Context, t table, offset uint64) error {
 			if version == nil {
 				version = fieldOf(row.Type().Elem(), "version")
 			}
-			if field := row.Elem().FieldByIndex(version); field.Uint() != 0 {
-				field.SetUint(field.Uint() + offset)
+			field := row.Elem().FieldByIndex(version)
+			renewed, err := versions.version(field.Uint())
+			if err != nil {
+				return err
 			}
+			field.SetUint(renewed)
 		}
 		return in.add(ctx, row)
 	})

@@ -8,8 +8,11 @@ import (
 // format is the version of the file that this program writes, and the highest that it reads.
 const format = 1
 
-// manifestName is the manifest's name in the archive.
-const manifestName = "manifest.json"
+// Names in the archive: of the manifest, and of its signature, which backups of early programs do not have.
+const (
+	manifestName  = "manifest.json"
+	signatureName = "manifest.hmac"
+)
 
 // A Manifest says what a backup is.
 type Manifest struct {
@@ -33,9 +36,11 @@ type Table struct {
 
 func (t Table) file() string { return t.Name + ".jsonl" }
 
-// Errors of what is wrong with a backup; each is found before anything is written.
+// Errors of what is wrong with a backup; nothing of the database changes by one.
 var (
-	ErrDamaged = errors.New("the backup is damaged or cut off")
-	ErrNewer   = errors.New("the backup was made by a newer carom: restore it with that one")
-	ErrSecret  = errors.New("the cluster secret is not the one that sealed these keys")
+	ErrDamaged  = errors.New("the backup is damaged or cut off")
+	ErrNewer    = errors.New("the backup was made by a newer carom: restore it with that one")
+	ErrSecret   = errors.New("the cluster secret is not the one that sealed these keys")
+	ErrUnsigned = errors.New("the backup is not signed, so that anybody may have altered it")
+	ErrAltered  = errors.New("the backup is not what this cluster has written: its signature is wrong")
 )

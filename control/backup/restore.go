@@ -84,26 +84,46 @@ func (r *restore) run(ctx context.Context) error {
 	if err := r.find(ctx); err != nil {
 		return err
 	}
-	if err := r.mayBegin(ctx); err != nil {
+	versions, err := newRebase(r.from, r.Now())
+	if err != nil {
+		return err
+	}
+	again, err := r.mayBegin(ctx)
+	if err != nil {
 		return err
 	}
 	if err := r.begin(ctx); err != nil {
 		return err
 	}
-	offset := r.offset()
-	for _, t := range r.back {
-		if err := r.gather(ctx, t, offset); err != nil {
-			return err
-		}
-		if err := r.spareNumbers(ctx, t); err != nil {
-			return err
-		}
+	err = r.gatherAll(ctx, versions)
+	if errors.Is(err, ErrDamaged) && !again { // it will not be better the next time, and nothing has changed
+		return errors.Join(err, r.end(ctx))
+	}
+	if err != nil {
+		return err
 	}
 	for _, t := range r.back {
 		if err := r.swap(ctx, t); err != nil {
 			return err
 		}
 	}
+	return r.end(ctx)
+}
+
+func (r *restore) gatherAll(ctx context.Context, versions rebase) error {
+	for _, t := range r.back {
+		if err := r.gather(ctx, t, versions); err != nil {
+			return err
+		}
+		if err := r.spareNumbers(ctx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end lets control processes start.
+func (r *restore) end(ctx context.Context) error {
 	return r.exec(ctx, "end", "DROP DATABASE "+quote(r.place)+" SYNC")
 }
 
@@ -125,11 +145,11 @@ func (r *restore) find(ctx context.Context) (err error) {
 	return nil
 }
 
-// mayBegin refuses a database that holds a world, unless that was said or is what an interrupted restore has left.
-func (r *restore) mayBegin(ctx context.Context) error {
-	begun, err := Unfinished(ctx, r.Conn)
-	if err != nil || begun || r.Replace {
-		return err
+// mayBegin refuses a database that holds a world, unless that was said or is what an interrupted restore has left; again says so.
+func (r *restore) mayBegin(ctx context.Context) (again bool, err error) {
+	again, err = Unfinished(ctx, r.Conn)
+	if err != nil || again || r.Replace {
+		return again, err
 	}
 	// A control process that was started once has made the cluster's keys and a token.
 	for _, t := range [...]struct{ name, where string }{
@@ -137,13 +157,13 @@ func (r *restore) mayBegin(ctx context.Context) error {
 	} {
 		var rows uint64
 		if err := r.Conn.QueryRow(ctx, "SELECT count() FROM "+t.name+" WHERE "+t.where).Scan(&rows); err != nil {
-			return fmt.Errorf("look whether %s is empty: %w", t.name, err)
+			return false, fmt.Errorf("look whether %s is empty: %w", t.name, err)
 		}
 		if rows > 0 {
-			return fmt.Errorf("%w: table %s of database %s has %d rows", ErrNotEmpty, t.name, r.home, rows)
+			return false, fmt.Errorf("%w: table %s of database %s has %d rows", ErrNotEmpty, t.name, r.home, rows)
 		}
 	}
-	return nil
+	return false, nil
 }
 
 // begin makes empty tables to gather rows in.
@@ -165,13 +185,6 @@ func (r *restore) exec(ctx context.Context, what string, statements ...string) e
 		}
 	}
 	return nil
-}
-
-// offset is added to every version, so that the lowest becomes the time in microseconds. Versions count changes, from 1 or from
-// an earlier restore on, and there are fewer than a million of them a second: so this is above all that were ever given out.
-func (r *restore) offset() uint64 {
-	lowest, _ := r.from.Versions()
-	return uint64(r.Now().UnixMicro()) - lowest
 }
 
 // spareNumbers leaves numbers unused that may have been given out since: a deleted row takes the last of them, for numbering goes

@@ -24,25 +24,16 @@ func (f *File) Versions() (lowest, highest uint64) { return f.Lowest, f.Highest 
 
 // Has tells what the file has of a table.
 func (f *File) Has(name string) (columns []string, rows uint64) {
-	for _, t := range f.Tables {
-		if t.Name == name {
-			return t.Columns, t.Rows
-		}
-	}
-	return nil, 0
+	t, _ := f.table(name)
+	return t.Columns, t.Rows
 }
 
 // Each reads a table's rows.
 func (f *File) Each(name string, target []driver.ColumnType, do func(row reflect.Value) error) error {
-	for _, t := range tables() {
-		if t.name != name {
-			continue
-		}
-		for _, held := range f.Tables {
-			if held.Name == name {
-				return f.each(held, rowType(t, target), do)
-			}
-		}
+	held, ok := f.table(name)
+	t, known := tableNamed(name)
+	if !ok || !known {
+		return fmt.Errorf("the backup has no table %s", name)
 	}
-	return fmt.Errorf("the backup has no table %s", name)
+	return f.each(held, rowType(t, target), do)
 }

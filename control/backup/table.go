@@ -1,6 +1,10 @@
 package backup
 
-import "carom/redirect"
+import (
+	"slices"
+
+	"carom/redirect"
+)
 
 // A table is one that a backup holds.
 type table struct {
@@ -36,6 +40,16 @@ func tables() []table {
 		{name: "audit"},
 		{name: "links", number: linkNumber, limit: redirect.MaxLink, blank: []string{"slug", "coupon"}},
 	}
+}
+
+// tableNamed finds one of tables.
+func tableNamed(name string) (t table, known bool) {
+	all := tables()
+	i := slices.IndexFunc(all, func(t table) bool { return t.name == name })
+	if i < 0 {
+		return t, false
+	}
+	return all[i], true
 }
 
 // linkNumber is the column of link numbers.

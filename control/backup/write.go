@@ -14,9 +14,9 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// Write writes the backup. carom is the version of this program. What was written before an error is not a backup, and none
+// Write writes the backup, signed. carom is the version of this program. What was written before an error is not a backup, and none
 // can mistake it for one.
-func (m *Moment) Write(ctx context.Context, w io.Writer, carom string) error {
+func (m *Moment) Write(ctx context.Context, w io.Writer, carom string, signer *Signer) error {
 	about := m.about
 	about.Carom = carom
 	archive := zip.NewWriter(w)
@@ -27,14 +27,15 @@ func (m *Moment) Write(ctx context.Context, w io.Writer, carom string) error {
 		}
 		about.Tables = append(about.Tables, written)
 	}
-	entry, err := m.create(archive, manifestName)
+	manifest, err := json.MarshalIndent(about, "", "  ")
 	if err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}
-	text := json.NewEncoder(entry)
-	text.SetIndent("", "  ")
-	if err := text.Encode(about); err != nil {
-		return fmt.Errorf("back up: %w", err)
+	if err := m.writeFile(archive, manifestName, manifest); err != nil {
+		return err
+	}
+	if err := m.writeFile(archive, signatureName, signer.sign(manifest)); err != nil {
+		return err
 	}
 	if err := archive.Close(); err != nil {
 		return fmt.Errorf("back up: %w", err)
@@ -44,6 +45,18 @@ func (m *Moment) Write(ctx context.Context, w io.Writer, carom string) error {
 
 func (m *Moment) create(archive *zip.Writer, name string) (io.Writer, error) {
 	return archive.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: m.about.Created})
+}
+
+// writeFile writes a short file of the archive.
+func (m *Moment) writeFile(archive *zip.Writer, name string, content []byte) error {
+	entry, err := m.create(archive, name)
+	if err == nil {
+		_, err = entry.Write(content)
+	}
+	if err != nil {
+		return fmt.Errorf("back up: %s: %w", name, err)
+	}
+	return nil
 }
 
 // writeTable writes the newest row of each object.

@@ -13,11 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Tmpfs mounts a file system of so many bytes in memory until the end of the test and returns its directory.
-func Tmpfs(t testing.TB, bytes int) string {
+// AnyFiles is for file systems that hold as many files as they have room for.
+const AnyFiles = 0
+
+// Tmpfs mounts a file system of so many bytes and files in memory until the end of the test and returns its directory.
+func Tmpfs(t testing.TB, bytes, files int) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", bytes)); err != nil {
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d,nr_inodes=%d", bytes, files)); err != nil {
 		cannot(t, "mount a small tmpfs", err)
 	}
 	t.Cleanup(func() { unmount(t, dir) })

@@ -32,7 +32,7 @@ func BenchmarkPush(b *testing.B) {
 }
 
 func benchmarkPush(b *testing.B, c Config, producers, bytes int) {
-	r, _, err := Open(c, nil, nil)
+	r, _, err := Open(c, nil, nil, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

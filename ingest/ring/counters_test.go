@@ -11,7 +11,7 @@ func TestDamagedCountersBeginAgain(t *testing.T) {
 	c := Config{Lanes: 2, SegmentBytes: 64 << 10, BudgetBytes: 6 * 64 << 10, Dir: t.TempDir()}
 	open := func() (*Ring, Recovered) {
 		t.Helper()
-		r, found, err := Open(c, nil, nil)
+		r, found, err := Open(c, nil, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

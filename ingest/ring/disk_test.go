@@ -45,7 +45,7 @@ func fill(t *testing.T, r *Ring) (took, refused int) {
 
 // A full disk is an error, not a signal; the ring lives on what it has and heals when there is room.
 func TestDiskFull(t *testing.T) {
-	dir := faults.Tmpfs(t, 4<<20)
+	dir := faults.Tmpfs(t, 4<<20, faults.AnyFiles)
 	makeRoom := ballast(t, dir, 3<<20)
 	c := spooled(filepath.Join(dir, "ring"), 1)
 	c.BudgetBytes = 64 << 20
@@ -67,14 +67,14 @@ func TestDiskFull(t *testing.T) {
 	ballast(t, dir, 1<<20)
 	c.Dir = filepath.Join(dir, "other")
 	c.SegmentBytes, c.BudgetBytes = 8<<20, 64<<20
-	if _, _, err := Open(c, nil, nil); !errors.Is(err, unix.ENOSPC) {
+	if _, _, err := Open(c, nil, nil, nil); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("Open on a disk that is too small: %v, want ENOSPC", err)
 	}
 }
 
 // Segments leave others the room that they are to have.
 func TestKeepFree(t *testing.T) {
-	dir := faults.Tmpfs(t, 4<<20)
+	dir := faults.Tmpfs(t, 4<<20, faults.AnyFiles)
 	c := spooled(filepath.Join(dir, "ring"), 1)
 	c.BudgetBytes, c.KeepFree = 64<<20, 1<<20
 	r, _ := open(t, c, nil)
@@ -87,7 +87,7 @@ func TestKeepFree(t *testing.T) {
 
 // On a full disk, what was read of an earlier process's segments makes room for new ones.
 func TestDiskFullOfOldSegments(t *testing.T) {
-	dir := faults.Tmpfs(t, 4<<20)
+	dir := faults.Tmpfs(t, 4<<20, faults.AnyFiles)
 	c := spooled(filepath.Join(dir, "ring"), 1)
 	c.BudgetBytes = 64 << 20
 	r, _ := open(t, c, nil)

@@ -259,7 +259,12 @@ func (fs *files) prepare(lane int) error {
 	return nil
 }
 
-// leavesRoom fails with ENOSPC where another segment would take of the disk what is to be kept free.
+// keepFiles is how many files can be made on the disk besides segments: what is being sent, what it is cut into, rows set aside, and all
+// of it for clicks and for conversions.
+const keepFiles = 8
+
+// leavesRoom fails with ENOSPC where another segment would take of the disk what is to be kept free, a file for each lane of the next
+// start included.
 func (fs *files) leavesRoom() error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(fs.config.Dir, &st); err != nil {
@@ -268,6 +273,10 @@ func (fs *files) leavesRoom() error {
 	if free, need := st.Bavail*uint64(st.Bsize), uint64(fs.config.SegmentBytes+fs.config.KeepFree); free < need {
 		return fmt.Errorf("make a segment in %s: %w: %d bytes are free and %d are needed, %d of them for what is being sent",
 			fs.config.Dir, unix.ENOSPC, free, need, fs.config.KeepFree)
+	}
+	if need := uint64(keepFiles + fs.config.Lanes); st.Files > 0 && st.Ffree <= need { // 0: as many as there is room for
+		return fmt.Errorf("make a segment in %s: %w: %d more files can be made there and %d are kept for what is being sent",
+			fs.config.Dir, unix.ENOSPC, st.Ffree, need)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func spooled(dir string, lanes int) Config {
 type fataler interface{ Fatal(...any) }
 
 func open(t fataler, c Config, from Positions) (*Ring, Recovered) {
-	r, found, err := Open(c, from, nil)
+	r, found, err := Open(c, from, from, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestFewerLanes(t *testing.T) {
 func TestOneProcessAtATime(t *testing.T) {
 	c := spooled(t.TempDir(), 1)
 	r, _ := open(t, c, nil)
-	if _, _, err := Open(c, nil, nil); !errors.Is(err, ErrInUse) {
+	if _, _, err := Open(c, nil, nil, nil); !errors.Is(err, ErrInUse) {
 		t.Errorf("a second Open: %v, want ErrInUse", err)
 	}
 	closed(t, r)
@@ -331,7 +331,7 @@ func checkRemains(t *testing.T, c Config, content []byte, records []string, what
 	h, ok := parseHeader(m.file.mapped)
 	m.whole, m.version = ok && h.length == uint64(len(content)), h.version
 	var got []string
-	r.recovered(m, Position{}, func(p []byte) { got = append(got, string(p)) }, &found)
+	r.recovered(m, Position{}, Position{}, func(p []byte) { got = append(got, string(p)) }, &found)
 	next := 0
 	for _, g := range got {
 		i := slices.Index(records[next:], g)
@@ -389,7 +389,7 @@ func FuzzRecover(f *testing.F) {
 		var found Recovered
 		h, _ := parseHeader(b)
 		s := r.recovered(remains{header: header{length: uint64(c.SegmentBytes), version: h.version}, file: &file{mapped: aligned(b)}},
-			Position{Offset: offset, Index: index}, nil, &found)
+			Position{}, Position{Offset: offset, Index: index}, nil, &found)
 		if s == nil {
 			return
 		}

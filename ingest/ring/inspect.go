@@ -18,13 +18,13 @@ type SegmentFile struct {
 	Number  uint32 `json:"number"`  // in its lane
 	Version uint32 `json:"version"` // of the format; 0 where the header does not say
 	Bytes   int    `json:"bytes"`   // of the file
-	Records uint64 `json:"records"` // readable and not stored elsewhere
+	Records uint64 `json:"records"` // readable, and neither stored nor in a frozen batch
 	Payload uint64 `json:"payload"` // bytes of those records
 	Lost    uint64 `json:"lost"`    // records that were committed and cannot be read
 
 	Damaged bool   `json:"damaged"`         // not as it was written
 	Cut     bool   `json:"cut"`             // ends too soon: how many records it lost at its end is not known
-	Stored  bool   `json:"stored"`          // all it held is stored elsewhere
+	Stored  bool   `json:"stored"`          // all it held is stored elsewhere, or in a frozen batch
 	Err     string `json:"error,omitempty"` // why it could not be read
 }
 
@@ -72,7 +72,7 @@ func (f *SegmentFile) inspect(content []byte, identity uint64, from Positions, e
 	}
 	var found Recovered
 	r := Ring{config: Config{Identity: identity}}
-	r.recovered(m, at, func(payload []byte) {
+	r.recovered(m, at, at, func(payload []byte) {
 		f.Payload += uint64(len(payload))
 		if each != nil {
 			each(payload)

@@ -55,7 +55,7 @@ func TestInspectAgreesWithOpen(t *testing.T) {
 		}
 	}
 	var recovered []string
-	r, opened, err := Open(c, positions, func(p []byte) { recovered = append(recovered, string(p)) })
+	r, opened, err := Open(c, positions, positions, func(p []byte) { recovered = append(recovered, string(p)) })
 	if err != nil {
 		t.Fatal(err)
 	}

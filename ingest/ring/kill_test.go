@@ -32,7 +32,7 @@ const killProducers = 4
 func pushUntilKilled(dir string) {
 	c := spooled(dir, 2)
 	c.BudgetBytes = 64 << 20
-	r, _, err := Open(c, nil, nil)
+	r, _, err := Open(c, nil, nil, nil)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return

@@ -3,6 +3,7 @@ package ring
 import (
 	"encoding/binary"
 	"os"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -11,12 +12,14 @@ import (
 // A modelLane is what one lane of a ring must hold.
 type modelLane struct {
 	committed []uint64 // not yet released, in order
-	read      int      // of committed, since the last death
+	read      int      // of committed; since the last death, those before it that count as read included
+	frozen    int      // of committed, what counts as read after a death
 	blocked   int      // index in committed from which an unfinished push hides what follows; -1 where there is none
 }
 
 // Any mix of pushes, unfinished pushes, reads, releases and deaths of the process, with another number of lanes after each:
-// everything committed is read again from the last released place on, in order, nothing else, nothing counted as lost.
+// everything committed is read again from the last noted place on, in order, nothing else, nothing counted as lost; and from
+// the last released place on everything is in the files.
 func TestModelWithCrashes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		dir, err := os.MkdirTemp("", "carom-ring-")
@@ -35,7 +38,7 @@ func TestModelWithCrashes(t *testing.T) {
 			model[i].blocked = -1
 		}
 		sent := uint64(0)
-		released := Positions(nil)
+		released, frozen := Positions(nil), Positions(nil)
 		reserve := func(t *rapid.T) (int, Slot, bool) {
 			lane := rapid.IntRange(0, lanes-1).Draw(t, "lane")
 			slot, ok := r.Reserve(uint64(lane), rapid.IntRange(16, MaxRecord).Draw(t, "bytes"))
@@ -79,9 +82,16 @@ func TestModelWithCrashes(t *testing.T) {
 					}
 				}
 			},
+			"freeze": func(*rapid.T) {
+				frozen = r.Mark(nil).Positions()
+				for i := range model {
+					model[i].frozen = model[i].read
+				}
+			},
 			"release": func(*rapid.T) {
 				mark := r.Mark(nil)
 				released = mark.Positions()
+				frozen = released
 				r.Release(mark)
 				for i := range model {
 					m := &model[i]
@@ -89,7 +99,7 @@ func TestModelWithCrashes(t *testing.T) {
 					if m.blocked >= 0 {
 						m.blocked -= m.read
 					}
-					m.read = 0
+					m.read, m.frozen = 0, 0
 				}
 			},
 			"crash": func(t *rapid.T) {
@@ -97,14 +107,25 @@ func TestModelWithCrashes(t *testing.T) {
 				lanes = rapid.IntRange(1, most).Draw(t, "lanes")
 				c.Lanes = lanes
 				var found Recovered
-				r, found = open(t, c, released)
-				committed := 0
-				for i := range model {
-					model[i].read, model[i].blocked = 0, -1
-					committed += len(model[i].committed)
+				if r, found, err = Open(c, released, frozen, nil); err != nil {
+					t.Fatal(err)
 				}
-				if found.Records != uint64(committed) || found.Lost != 0 || found.Damaged != 0 {
-					t.Fatalf("found %+v, %d were committed", found, committed)
+				there := make([][]uint64, most)
+				_, err = Inspect(dir, c.Identity, released, func(b []byte) {
+					lane := binary.LittleEndian.Uint64(b)
+					there[lane] = append(there[lane], binary.LittleEndian.Uint64(b[8:]))
+				})
+				unread := 0
+				for i := range model {
+					m := &model[i]
+					if err != nil || !slices.Equal(there[i], m.committed) {
+						t.Fatalf("the files of lane %d hold %d, %d are not released, %v", i, there[i], m.committed, err)
+					}
+					m.read, m.blocked = m.frozen, -1
+					unread += len(m.committed) - m.frozen
+				}
+				if found.Records != uint64(unread) || found.Lost != 0 || found.Damaged != 0 {
+					t.Fatalf("found %+v, %d were committed and not frozen", found, unread)
 				}
 			},
 		})

@@ -147,7 +147,7 @@ func TestModelWithPowerCuts(t *testing.T) {
 			if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 				t.Fatal(err)
 			}
-			if r, found, err = openOn(disk.sync, c, released, func(b []byte) {
+			if r, found, err = openOn(disk.sync, c, released, released, func(b []byte) {
 				lane := binary.LittleEndian.Uint64(b)
 				ids[lane] = append(ids[lane], binary.LittleEndian.Uint64(b[8:]))
 			}); err != nil {
@@ -258,7 +258,7 @@ func used(t *testing.T, records int, every time.Duration) (*platter, *Ring, Posi
 	c := spooled(t.TempDir(), 1)
 	c.SyncEvery = every
 	disk := newPlatter()
-	r, _, err := openOn(disk.sync, c, nil, nil)
+	r, _, err := openOn(disk.sync, c, nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -329,7 +329,7 @@ func TestStaleBytesAreNoDamage(t *testing.T) {
 				}
 				changed++
 			}
-			r, found, err := Open(c, positions, nil)
+			r, found, err := Open(c, positions, positions, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -146,9 +146,7 @@ func (r *Ring) Refill() {
 				continue
 			}
 			if x, ok := r.take(l); ok {
-				s := r.segment(l, x)
-				l.newest.next.Store(s)
-				l.newest = s
+				l.chain(r.segment(l, x))
 			}
 		}
 	}

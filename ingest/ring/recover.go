@@ -22,19 +22,20 @@ type Recovered struct {
 }
 
 // Open makes the ring that c describes and, where c.Dir holds what an earlier process left, goes on from there: every
-// record that was committed at or after from and not yet released is read once more, before new ones of its lane. Lanes
-// beyond the configured number are read and get no new records. each, when not nil, is called with every such record.
+// record that was committed at or after from is read once more, before new ones of its lane. What was read before, from kept on,
+// is not stored elsewhere yet: its segments stay until the first mark is released. Lanes beyond the configured number
+// are read and get no new records. each, when not nil, is called with every record to be read.
 // A directory in use fails with ErrInUse.
-func Open(c Config, from Positions, each func(payload []byte)) (*Ring, Recovered, error) {
+func Open(c Config, kept, from Positions, each func(payload []byte)) (*Ring, Recovered, error) {
 	if c.Dir == "" {
 		r, err := New(c)
 		return r, Recovered{}, err
 	}
-	return openOn((*file).msync, c, from, each)
+	return openOn((*file).msync, c, kept, from, each)
 }
 
 // openOn is Open in files on a disk of one's own.
-func openOn(disk syncFunc, c Config, from Positions, each func(payload []byte)) (*Ring, Recovered, error) {
+func openOn(disk syncFunc, c Config, kept, from Positions, each func(payload []byte)) (*Ring, Recovered, error) {
 	if err := c.validate(); err != nil {
 		return nil, Recovered{}, err
 	}
@@ -44,7 +45,7 @@ func openOn(disk syncFunc, c Config, from Positions, each func(payload []byte)) 
 	}
 	r := &Ring{config: c, store: fs}
 	damagedCounters := fs.resetCounters()
-	found, err := r.recover(fs, from, each)
+	found, err := r.recover(fs, kept, from, each)
 	found.Counters = damagedCounters
 	if err == nil {
 		next := make([]uint32, c.Lanes)
@@ -68,7 +69,7 @@ type remains struct {
 }
 
 // recover chains what is in the directory behind the positions.
-func (r *Ring) recover(fs *files, from Positions, each func([]byte)) (found Recovered, err error) {
+func (r *Ring) recover(fs *files, kept, from Positions, each func([]byte)) (found Recovered, err error) {
 	all, err := r.remains()
 	if err != nil {
 		return found, err
@@ -84,14 +85,15 @@ func (r *Ring) recover(fs *files, from Positions, each func([]byte)) (found Reco
 	for _, m := range all {
 		l := &r.lanes[m.lane]
 		l.made = max(l.made, m.number+1)
-		at, stored := from.start(m.lane, m.number)
+		begin, stored := kept.start(m.lane, m.number)
 		if stored {
-			if err := m.file.remove(); err != nil { // it was read and stored
+			if err := m.file.remove(); err != nil {
 				return found, err
 			}
 			continue
 		}
-		s := r.recovered(m, at, each, &found)
+		at, read := from.start(m.lane, m.number)
+		s := r.recovered(m, begin, at, each, &found)
 		if s == nil {
 			if err := m.file.remove(); err != nil { // it was never used
 				return found, err
@@ -99,12 +101,10 @@ func (r *Ring) recover(fs *files, from Positions, each func([]byte)) (found Reco
 			continue
 		}
 		fs.count++
-		if l.newest == nil {
-			l.oldest, l.reading = s, s
-		} else {
-			l.newest.next.Store(s)
+		l.chain(s)
+		if l.reading == nil && !read {
+			l.reading = s
 		}
-		l.newest = s
 	}
 	return found, nil
 }
@@ -157,18 +157,40 @@ func (m *remains) identify(identity uint64) {
 	}
 }
 
-// recovered makes a segment that reads what the file holds from a position on, or nil when that is nothing.
-func (r *Ring) recovered(m remains, at Position, each func([]byte), found *Recovered) *segment {
+// recovered makes a segment that reads what the file holds from at on, which may lie behind it, and keeps what it holds from begin
+// on; nil when that is nothing.
+func (r *Ring) recovered(m remains, begin, at Position, each func([]byte), found *Recovered) *segment {
 	s := &segment{
 		buf: m.file.extent().buf, file: m.file, number: m.number, salt: saltOf(r.config.Identity, m.lane, m.number),
-		recovered: true, readOff: at.Offset, readIndex: at.Index, version: m.version,
+		recovered: true, version: m.version,
 	}
 	s.watermark = parseWatermark(m.file.mapped, s.salt)
 	s.tail.Store(tailClosed)
-	records, lost := uint32(0), 0
+	kept, damaged := uint32(0), uint32(0)
+	if begin != at {
+		kept, damaged = s.scan(begin, nil)
+	}
+	m.file.damaged = damaged > 0 || !m.whole
+	if at.Segment > m.number { // it was read
+		s.readOff, s.remaining = uint64(len(s.buf)), 0
+	} else {
+		records, lost := s.scan(at, each)
+		m.file.damaged = m.file.damaged || lost > 0
+		kept += records
+		found.add(m, records, lost)
+	}
+	if kept == 0 && !m.file.damaged {
+		return nil
+	}
+	return s
+}
+
+// scan calls each, when not nil, with every record of a recovered segment from at on, and has it read them.
+func (s *segment) scan(at Position, each func([]byte)) (records, lost uint32) {
+	s.readOff, s.readIndex, s.remaining = at.Offset, at.Index, 0
 	for s.readOff < uint64(len(s.buf)) {
 		payload, missed, ok := s.find()
-		lost += missed
+		lost += uint32(missed)
 		if ok {
 			records++
 			if each != nil {
@@ -176,21 +198,25 @@ func (r *Ring) recovered(m remains, at Position, each func([]byte), found *Recov
 			}
 		}
 	}
-	m.file.damaged = lost > 0 || !m.whole
-	if records == 0 && !m.file.damaged {
-		return nil
+	s.readOff, s.readIndex, s.remaining = at.Offset, at.Index, records+lost
+	return records, lost
+}
+
+// add counts what is to be read of a file.
+func (found *Recovered) add(m remains, records, lost uint32) {
+	damaged := lost > 0 || !m.whole
+	if records == 0 && !damaged {
+		return
 	}
-	s.readOff, s.readIndex, s.remaining = at.Offset, at.Index, records+uint32(lost)
 	found.Segments++
 	found.Records += uint64(records)
 	found.Lost += uint64(lost)
-	if m.file.damaged {
+	if damaged {
 		found.Damaged++
 	}
 	if m.length > uint64(len(m.file.mapped)) || len(m.file.mapped) < headerBytes {
 		found.Cut++
 	}
-	return s
 }
 
 // find returns the next record of a recovered segment: the first at or after readOff whose commit word and checksum hold. lost

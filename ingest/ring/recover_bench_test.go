@@ -11,7 +11,7 @@ func BenchmarkOpen(b *testing.B) {
 	const left = 256 << 20
 	c := Default()
 	c.Lanes, c.BudgetBytes, c.Dir = 1, 2*left, b.TempDir()
-	r, _, err := Open(c, nil, nil)
+	r, _, err := Open(c, nil, nil, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func BenchmarkOpen(b *testing.B) {
 	}
 	for b.Loop() {
 		seen := uint64(0)
-		r, found, err := Open(c, nil, func([]byte) { seen++ })
+		r, found, err := Open(c, nil, nil, func([]byte) { seen++ })
 		if err != nil || found.Records != pushed || seen != pushed || found.Lost != 0 {
 			b.Fatalf("found %+v and saw %d of %d records: %v", found, seen, pushed, err)
 		}

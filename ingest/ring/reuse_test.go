@@ -83,7 +83,7 @@ func TestFilesAreUsedAgain(t *testing.T) {
 
 // Files that wait to be used again make room when the disk is full: for what is being sent, and for others.
 func TestFullDiskTakesFilesBack(t *testing.T) {
-	dir := faults.Tmpfs(t, 4<<20)
+	dir := faults.Tmpfs(t, 4<<20, faults.AnyFiles)
 	c := spooled(filepath.Join(dir, "ring"), 1)
 	c.BudgetBytes, c.KeepFree = 32*c.SegmentBytes, 1<<20
 	r, _ := open(t, c, nil)

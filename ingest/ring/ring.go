@@ -99,12 +99,10 @@ func (r *Ring) begin() {
 			s.tail.Store(tailClosed)
 		}
 		l.active.Store(s)
-		if l.newest == nil {
-			l.reading, l.oldest = s, s
-		} else {
-			l.newest.next.Store(s)
+		l.chain(s)
+		if l.reading == nil {
+			l.reading = s
 		}
-		l.newest = s
 	}
 	r.Refill()
 }

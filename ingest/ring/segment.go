@@ -93,6 +93,16 @@ func (l *lane) advance(s *segment) bool {
 	return true
 }
 
+// chain puts a segment behind the newest.
+func (l *lane) chain(s *segment) {
+	if l.newest == nil {
+		l.oldest = s
+	} else {
+		l.newest.next.Store(s)
+	}
+	l.newest = s
+}
+
 // spares counts the segments behind the active one.
 func (l *lane) spares() (n int) {
 	for s := l.active.Load().next.Load(); s != nil; s = s.next.Load() {

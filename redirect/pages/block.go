@@ -71,22 +71,22 @@ func (w *Writer) loadPage(id, at int, each func(number uint32, item []byte) erro
 	}
 	le := binary.LittleEndian
 	page, length, stride := le.Uint32(b), le.Uint32(b[4:]), le.Uint32(b[8:])
-	switch {
-	case stride < 2 || stride >= spilled || length < pageHeader+perPage*stride || uint64(length) > uint64(len(b)):
+	if length < pageHeader || uint64(length) > uint64(len(b)) || !possible(b[pageHeader:length], stride) {
 		return bad("impossible sizes of a page")
-	case uint64(page) < uint64(len(w.view.refs)) || page >= 1<<32/perPage:
+	}
+	if uint64(page) < uint64(len(w.view.refs)) || page >= 1<<32/perPage {
 		return bad("a page out of order")
 	}
 	slots := b[pageHeader:length]
 	held := false
-	for i := range uint32(perPage) {
-		item, ok := checkSlot(slots, int(i*stride), int(stride))
+	for i := range perPage {
+		item, ok := checkItem(slots, i, int(stride))
 		if !ok {
-			return bad("a slot that leads out of its page")
+			return bad("an item that leads out of its page")
 		}
 		if len(item) > 0 {
 			held = true
-			if err := each(page*perPage+i, item); err != nil {
+			if err := each(page*perPage+uint32(i), item); err != nil {
 				return 0, err
 			}
 		}
@@ -101,9 +101,24 @@ func (w *Writer) loadPage(id, at int, each func(number uint32, item []byte) erro
 	return int(length), nil
 }
 
-// checkSlot returns the item of the slot at an offset; false where it does not lie in the page.
-func checkSlot(slots []byte, at, stride int) (item []byte, ok bool) {
-	slot := slots[at : at+stride]
+// possible reports whether a page may have such a stride and, behind its header, these bytes.
+func possible(slots []byte, stride uint32) bool {
+	if stride == 0 {
+		return len(slots) >= offsetsEnd
+	}
+	return stride >= 2 && stride < spilled && len(slots) >= perPage*int(stride)
+}
+
+// checkItem returns item i of a page; false where it does not lie in it.
+func checkItem(slots []byte, i, stride int) (item []byte, ok bool) {
+	if stride == 0 {
+		from, to := binary.LittleEndian.Uint16(slots[i*offsetBytes:]), binary.LittleEndian.Uint16(slots[(i+1)*offsetBytes:])
+		if from < offsetsEnd || from > to || int(to) > len(slots) {
+			return nil, false
+		}
+		return slots[from:to], true
+	}
+	slot := slots[i*stride : (i+1)*stride]
 	n := int(slot[0])
 	if n != spilled {
 		return slot[1:min(1+n, stride)], n < stride

@@ -13,7 +13,8 @@ import (
 	"math/bits"
 )
 
-// A page holds the items of perPage consecutive numbers: what a change of one item copies. It lies in one piece.
+// A page holds the items of perPage consecutive numbers: what a change of one item copies. It lies in one piece, in one of two
+// forms; layout chooses. Integers are little endian. Most pages have slots:
 //
 //	 0        4      8        12                                          size
 //	+--------+------+--------+--------+--------+- - - -+--------+- - - - -+
@@ -21,14 +22,21 @@ import (
 //	|        |      |        |        |        |       | 255    | items   |
 //	+--------+------+--------+--------+--------+- - - -+--------+- - - - -+
 //
-// Integers are little endian. Every slot has stride bytes. Its first one says what it holds:
+// Every slot has stride bytes. Its first one says what it holds:
 //
 //	0       nothing
 //	1..254  that many bytes, which follow
 //	255     3 bytes follow: where behind the beginning of slot 0 the item lies, as its length (a uvarint) and its bytes
 //
-// The stride is chosen for each page so that most items fit and little is wasted (see layout): such an item costs one
-// miss of the cache, a spilled one two.
+// Items that fit cost one miss of the cache, spilled ones two. Where so many lengths meet that few would fit, a page has offsets:
+//
+//	 0        4      8    12         14                 524          526        size
+//	+--------+------+----+----------+----------+- - - -+------------+- - - - -+
+//	| number | size | 0  | offset 0 | offset 1 |       | offset 256 | items   |
+//	+--------+------+----+----------+----------+- - - -+------------+- - - - -+
+//
+// Offset n is where behind the beginning of offset 0 item n begins and the one before it ends. Each costs two misses and no byte
+// of length.
 const (
 	perPage    = 256
 	pageHeader = 12
@@ -36,6 +44,10 @@ const (
 
 	minSpillStride = 4 // the mark and where the item lies
 	maxLength      = 3 // bytes of the length of a spilled item
+
+	offsetBytes = 2
+	offsetsEnd  = (perPage + 1) * offsetBytes
+	maxOffset   = 1<<(8*offsetBytes) - 1
 )
 
 // lengthBytes is how many bytes say that a spilled item has n.
@@ -71,6 +83,9 @@ func (v *View) At(number uint32) []byte {
 	}
 	r := v.refs[p]
 	slots := v.memory[r.chunk()][r.offset():]
+	if r.stride() == 0 {
+		return itemAt(slots, int(number%perPage))
+	}
 	slot := slots[int(number%perPage)*r.stride():]
 	n := int(slot[0])
 	if n != spilled {
@@ -88,30 +103,41 @@ func spilledAt(slot []byte) int {
 	return int(slot[1]) | int(slot[2])<<8 | int(slot[3])<<16
 }
 
+// itemAt is item i of a page with these offsets.
+func itemAt(offsets []byte, i int) []byte {
+	both := binary.LittleEndian.Uint32(offsets[i*offsetBytes:])
+	from, to := both&maxOffset, both>>(8*offsetBytes)
+	return offsets[from:to:to]
+}
+
 // items are those of one page.
 type items [perPage][]byte
 
-// spillPenalty is what a spilled item is counted to cost beyond its bytes: half a cache line would be a byte too much for
-// most pages, nothing at all would spill items to save a byte.
-const spillPenalty = 8
+// missPenalty is what an item is counted to cost beyond its bytes where it takes two misses: with half a cache line most pages would
+// be larger than what they save, with nothing at all items would be spilled to save a byte.
+const missPenalty = 16
 
-// layout chooses the stride of a page and returns its size; 0, 0 for an empty one.
+// layout chooses the stride of a page, 0 = offsets, and returns its size, 0 for an empty one.
 func (it *items) layout() (stride, size int) {
 	var count [spilled + 1]int // of items by the length of the slot that they need; those without one at spilled
-	filled, spill, penalty := 0, 0, 0
+	filled, bytes, spill, penalty := 0, 0, 0, 0
 	for _, item := range it {
 		if len(item) == 0 {
 			continue
 		}
 		count[min(1+len(item), spilled)]++
 		filled++
+		bytes += len(item)
 		spill += len(item) + lengthBytes(len(item))
-		penalty += spillPenalty
+		penalty += missPenalty
 	}
 	if filled == 0 {
 		return 0, 0
 	}
 	stride, size = minSpillStride, perPage*minSpillStride+spill
+	if packed := offsetsEnd + bytes; packed < size && packed <= maxOffset {
+		stride, size = 0, packed
+	}
 	least := size + penalty
 	for s := 2; s < spilled; s++ {
 		if count[s] == 0 {
@@ -119,7 +145,7 @@ func (it *items) layout() (stride, size int) {
 		}
 		filled -= count[s]
 		spill -= count[s] * (s - 1 + lengthBytes(s-1))
-		penalty -= count[s] * spillPenalty
+		penalty -= count[s] * missPenalty
 		if s < minSpillStride && filled > 0 {
 			continue
 		}
@@ -137,6 +163,10 @@ func (it *items) write(b []byte, number uint32, stride int) {
 	le.PutUint32(b[4:], uint32(len(b)))
 	le.PutUint32(b[8:], uint32(stride))
 	slots := b[pageHeader:]
+	if stride == 0 {
+		it.writeOffsets(slots)
+		return
+	}
 	spill := perPage * stride
 	for i, item := range it {
 		slot := slots[i*stride:]
@@ -151,4 +181,14 @@ func (it *items) write(b []byte, number uint32, stride int) {
 			spill += copy(slots[spill:], item)
 		}
 	}
+}
+
+// writeOffsets fills in what follows the header of a page with offsets.
+func (it *items) writeOffsets(b []byte) {
+	end := offsetsEnd
+	for i, item := range it {
+		binary.LittleEndian.PutUint16(b[i*offsetBytes:], uint16(end))
+		end += copy(b[end:], item)
+	}
+	binary.LittleEndian.PutUint16(b[perPage*offsetBytes:], uint16(end))
 }

@@ -18,16 +18,19 @@ func text(n int, seed uint32) []byte {
 
 func TestItems(t *testing.T) {
 	for name, lengths := range map[string][]int{
-		"short and alike":       {20, 20, 21, 20, 19},
-		"one":                   {1},
-		"longest that fits":     {254},
-		"shortest that spills":  {255},
-		"longest":               {MaxItem},
-		"a page of the longest": slices.Repeat([]int{MaxItem}, perPage),
-		"one long among short":  append(slices.Repeat([]int{10}, perPage-1), 3000),
-		"one short among long":  append(slices.Repeat([]int{3000}, perPage-1), 1),
-		"all lengths":           func() (l []int) { return append(l, rand.Perm(perPage*5)...) }(),
-		"only one-byte items":   slices.Repeat([]int{1}, 2*perPage),
+		"short and alike":           {20, 20, 21, 20, 19},
+		"one":                       {1},
+		"longest that fits":         {254},
+		"shortest that spills":      {255},
+		"longest":                   {MaxItem},
+		"a page of the longest":     slices.Repeat([]int{MaxItem}, perPage),
+		"one long among short":      append(slices.Repeat([]int{10}, perPage-1), 3000),
+		"one short among long":      append(slices.Repeat([]int{3000}, perPage-1), 1),
+		"all lengths":               func() (l []int) { return append(l, rand.Perm(perPage*5)...) }(),
+		"only one-byte items":       slices.Repeat([]int{1}, 2*perPage),
+		"as many lengths as places": rand.Perm(perPage),
+		"as much as offsets reach":  append(slices.Repeat([]int{250, 260}, (perPage-1)/2), (maxOffset-offsetsEnd)%510),
+		"more than offsets reach":   append(slices.Repeat([]int{250, 260}, perPage/2-1), 250, 300),
 	} {
 		var w Writer
 		for i, n := range lengths {
@@ -44,6 +47,46 @@ func TestItems(t *testing.T) {
 		}
 		runtime.KeepAlive(v)
 	}
+}
+
+// A page takes the form that suits its items: slots where they are alike, a few of them spilled, or offsets.
+func TestLayout(t *testing.T) {
+	alike := slices.Repeat([]int{20}, perPage)
+	for name, c := range map[string]struct {
+		lengths      []int
+		stride, size int
+	}{
+		"none":                     {nil, 0, 0},
+		"alike":                    {alike, 21, pageHeader + perPage*21},
+		"one long among them":      {append(alike[1:len(alike):len(alike)], 300), 21, pageHeader + perPage*21 + 300 + 2},
+		"a quarter twice as long":  {slices.Repeat([]int{24, 24, 24, 37}, perPage/4), 38, pageHeader + perPage*38},
+		"two lengths far apart":    {slices.Repeat([]int{24, 124}, perPage/2), 0, pageHeader + offsetsEnd + perPage*74},
+		"all lengths from 80":      {upFrom(80), 0, pageHeader + offsetsEnd + sum(upFrom(80))},
+		"too many bytes to offset": {upFrom(400), minSpillStride, pageHeader + perPage*(minSpillStride+2) + sum(upFrom(400))},
+	} {
+		var it items
+		for i, n := range c.lengths {
+			it[i] = text(n, uint32(i))
+		}
+		if stride, size := it.layout(); stride != c.stride || size != c.size {
+			t.Errorf("%s: stride %d, %d bytes; want %d, %d", name, stride, size, c.stride, c.size)
+		}
+	}
+}
+
+// upFrom are lengths of a page's items that go up by one through eighty from first, again and again.
+func upFrom(first int) (lengths []int) {
+	for i := range perPage {
+		lengths = append(lengths, first+i%80)
+	}
+	return lengths
+}
+
+func sum(lengths []int) (total int) {
+	for _, n := range lengths {
+		total += n
+	}
+	return total
 }
 
 // Whatever is set in whatever order, a view answers as a map would, and stays what it was while the writer goes on.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"iter"
 	"maps"
+	"math/bits"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -148,7 +149,7 @@ func (w *Writer) put(page uint32, it *items) {
 // room finds size zeroed bytes: where they are in which chunk.
 func (w *Writer) room(size int) (id, at int) {
 	if len(w.view.memory) == 0 || w.view.memory[w.open] == nil || w.fill[w.open]+size > len(w.view.memory[w.open]) {
-		w.open = w.add(huge.Bytes(max(size, min(max(w.inUse/8, minChunk), maxChunk))))
+		w.open = w.add(huge.Bytes(max(size, w.chunkBytes())))
 	}
 	at = w.fill[w.open]
 	w.fill[w.open] += size
@@ -156,6 +157,11 @@ func (w *Writer) room(size int) (id, at int) {
 	w.total += size
 	w.inUse += size
 	return w.open, at
+}
+
+// chunkBytes is how large the next chunk is: an eighth of what is in use, so that little lies idle, in sizes that huge pages fill.
+func (w *Writer) chunkBytes() int {
+	return 1 << bits.Len(uint(min(max(w.inUse/8, minChunk), maxChunk)-1))
 }
 
 // add takes memory of package huge over as a chunk.

@@ -1,4 +1,4 @@
-package control
+package limit
 
 import (
 	"net/netip"
@@ -14,8 +14,8 @@ const (
 	maxAddresses = 4096
 )
 
-// A loginLimit slows down whoever guesses tokens.
-type loginLimit struct {
+// Logins slow down whoever guesses tokens.
+type Logins struct {
 	now func() time.Time
 
 	mu       sync.Mutex
@@ -27,8 +27,9 @@ type failures struct {
 	since time.Time
 }
 
-func newLoginLimit(now func() time.Time) *loginLimit {
-	return &loginLimit{now: now, failures: map[netip.Prefix]failures{}}
+// NewLogins returns the limit of strangers; now is the clock.
+func NewLogins(now func() time.Time) *Logins {
+	return &Logins{now: now, failures: map[netip.Prefix]failures{}}
 }
 
 // who is the unit that is limited: an IPv4 address, or the /64 that one IPv6 host can move in.
@@ -42,8 +43,8 @@ func who(addr netip.Addr) netip.Prefix {
 	return prefix
 }
 
-// wait says how long addr has to wait before its next try, 0 for not at all.
-func (l *loginLimit) wait(addr netip.Addr) time.Duration {
+// Wait says how long addr has to wait before its next try, 0 for not at all.
+func (l *Logins) Wait(addr netip.Addr) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.failures[who(addr)]
@@ -53,8 +54,8 @@ func (l *loginLimit) wait(addr netip.Addr) time.Duration {
 	return max(0, f.since.Add(failureWindow).Sub(l.now()))
 }
 
-// fail counts a wrong token from addr.
-func (l *loginLimit) fail(addr netip.Addr) {
+// Fail counts a wrong token from addr.
+func (l *Logins) Fail(addr netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
@@ -68,7 +69,7 @@ func (l *loginLimit) fail(addr netip.Addr) {
 }
 
 // makeRoom drops the oldest entry of a full table. The caller holds mu.
-func (l *loginLimit) makeRoom() {
+func (l *Logins) makeRoom() {
 	if len(l.failures) < maxAddresses {
 		return
 	}

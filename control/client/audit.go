@@ -1,4 +1,4 @@
-package control
+package client
 
 import (
 	"context"
@@ -6,10 +6,12 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"carom/control"
 )
 
 // Audit returns one page of the entries that filter chooses, the newest first.
-func (c *Client) Audit(ctx context.Context, filter AuditFilter, cursor string, limit int) (AuditPage, error) {
+func (c *Client) Audit(ctx context.Context, filter control.AuditFilter, cursor string, limit int) (control.AuditPage, error) {
 	query := url.Values{
 		"brand": {filter.Brand}, "object": {filter.Object}, "key": {filter.Key}, "token": {filter.Token},
 		"cursor": {cursor}, "limit": {strconv.Itoa(limit)},
@@ -19,6 +21,6 @@ func (c *Client) Audit(ctx context.Context, filter AuditFilter, cursor string, l
 			query.Set(name, at.Format(time.RFC3339Nano))
 		}
 	}
-	var page AuditPage
+	var page control.AuditPage
 	return page, c.call(ctx, http.MethodGet, "/audit", query, "", nil, &page)
 }

@@ -1,4 +1,4 @@
-package control
+package once
 
 import (
 	"bytes"
@@ -16,8 +16,6 @@ import (
 )
 
 const (
-	// maxKeptAnswer bounds a body that is kept: enough for the results of a full bulk request, of some 900 bytes a link.
-	maxKeptAnswer = 16 << 20
 	// defaultBody and defaultBodyTime bound the body of a request whose operation says nothing else, as huma does.
 	defaultBody     = 1 << 20
 	defaultBodyTime = 5 * time.Second
@@ -72,21 +70,30 @@ func (r *recorder) SetHeader(name, value string) {
 	if r.headers == nil {
 		r.headers = map[string]string{}
 	}
-	r.headers[name] = value
+	r.headers[http.CanonicalHeaderKey(name)] = value
 }
-func (r *recorder) AppendHeader(name, value string) { r.SetHeader(name, value) }
 
-// row is the answer as it is kept.
-func (r *recorder) row(at answerPlace, request string) keptAnswer {
-	kept := keptAnswer{TokenID: at.token, Key: at.key, Request: request, Status: uint16(r.status), Headers: map[string]string{}}
-	if secret, _ := r.Operation().Metadata[secretKey].(bool); secret && r.status < http.StatusMultipleChoices || r.body.Len() > maxKeptAnswer {
-		return kept
+// AppendHeader joins the values of a header, which means the same as a line for each (RFC 9110, 5.3); no operation sets a cookie,
+// which would be the exception.
+func (r *recorder) AppendHeader(name, value string) {
+	if before, ok := r.headers[http.CanonicalHeaderKey(name)]; ok {
+		value = before + ", " + value
 	}
+	r.SetHeader(name, value)
+}
+
+// secret reports whether the answer holds a secret.
+func (r *recorder) secret() bool {
+	secret, _ := r.Operation().Metadata[secretKey].(bool)
+	return secret && r.status < http.StatusMultipleChoices
+}
+
+// fill puts the answer into the one that is kept.
+func (r *recorder) fill(kept *Answer) {
 	kept.Whole, kept.Body = true, r.body.String()
 	if r.headers != nil {
 		kept.Headers = r.headers
 	}
-	return kept
 }
 
 // send gives the answer to the client.

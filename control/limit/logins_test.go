@@ -1,4 +1,4 @@
-package control
+package limit
 
 import (
 	"encoding/binary"
@@ -9,13 +9,13 @@ import (
 
 func TestLoginLimit(t *testing.T) {
 	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
-	limit := newLoginLimit(func() time.Time { return now })
+	logins := NewLogins(func() time.Time { return now })
 	guesser, neighbour, other := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::ffff"), netip.MustParseAddr("2001:db8:0:1::1")
 	for range maxFailures {
-		if wait := limit.wait(guesser); wait != 0 {
+		if wait := logins.Wait(guesser); wait != 0 {
 			t.Fatalf("told to wait %v before %d failures", wait, maxFailures)
 		}
-		limit.fail(guesser)
+		logins.Fail(guesser)
 	}
 	for _, c := range []struct {
 		why   string
@@ -31,7 +31,7 @@ func TestLoginLimit(t *testing.T) {
 	} {
 		at := now
 		now = now.Add(c.after)
-		if wait := limit.wait(c.addr); wait != c.wait {
+		if wait := logins.Wait(c.addr); wait != c.wait {
 			t.Errorf("%s: wait %v, want %v", c.why, wait, c.wait)
 		}
 		now = at
@@ -40,17 +40,17 @@ func TestLoginLimit(t *testing.T) {
 
 func TestLoginLimitIsBounded(t *testing.T) {
 	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
-	limit := newLoginLimit(func() time.Time { return now })
+	logins := NewLogins(func() time.Time { return now })
 	var addr [4]byte
 	for i := range uint32(maxAddresses + 100) {
 		binary.BigEndian.PutUint32(addr[:], i)
 		now = now.Add(time.Millisecond)
-		limit.fail(netip.AddrFrom4(addr))
+		logins.Fail(netip.AddrFrom4(addr))
 	}
-	if n := len(limit.failures); n != maxAddresses {
+	if n := len(logins.failures); n != maxAddresses {
 		t.Errorf("%d addresses kept, want %d", n, maxAddresses)
 	}
-	if _, kept := limit.failures[who(netip.AddrFrom4(addr))]; !kept {
+	if _, kept := logins.failures[who(netip.AddrFrom4(addr))]; !kept {
 		t.Error("the newest address made room for older ones")
 	}
 }
