@@ -2,6 +2,7 @@
 //
 // The path of one click:
 //
+//	conn.go         its connection keeps the timeouts; yield.go: a busy one lets the others go first
 //	server.go       a request arrives; panics and exhausted descriptors end nothing
 //	request.go      its raw target and host become one spelling, or a 400
 //	code.go         the code's MAC is checked under the host's key, before any lookup; token.go: a self-contained link's
