@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -31,6 +32,8 @@ func (c *Control) API(mux *http.ServeMux) huma.API {
 	config.OpenAPIPath = "/openapi"
 	config.DocsPath, config.SchemasPath = "", "" // a documentation page would load scripts from elsewhere
 	config.CreateHooks = nil                     // which would add links to the schemas
+	config.Formats = maps.Clone(config.Formats)
+	config.Formats["application/x-www-form-urlencoded"] = huma.DefaultJSONFormat // so curl -d calls what it sends, whatever it is
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}}
 	config.Security = []map[string][]string{{"bearer": {}}}
 	config.RejectUnknownQueryParameters = true // a misspelt filter must not show everything

@@ -171,6 +171,23 @@ func (c caller) keepsWhatItTells(path string) {
 	}
 }
 
+// curl -d calls every body a form; what it sends is read as the JSON it is.
+func TestBodiesAsCurlSendsThem(t *testing.T) {
+	w := newWorld(t)
+	w.loadBasics()
+	c := w.caller(w.serve(), control.Admin)
+	for path, body := range map[string]string{
+		"/links":       `{"link":"a","domain":"go.acme.example","campaign":"boots","influencer":"lena"}`,
+		"/links/token": `{"domain":"go.acme.example","campaign":"boots","influencer":"lena"}`,
+		"/keys":        `{"brand":"acme","kind":"postback"}`,
+		"/disable":     `{"campaign":"boots"}`,
+	} {
+		if got := c.do("POST", path, body, "Content-Type", "application/x-www-form-urlencoded"); got.status >= http.StatusMultipleChoices {
+			t.Errorf("POST %s: %d %s", path, got.status, got.body)
+		}
+	}
+}
+
 // A refusal names the field, and says in one sentence what to do.
 func TestRefusedFieldsAreNamed(t *testing.T) {
 	w := newWorld(t)

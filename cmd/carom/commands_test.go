@@ -234,6 +234,9 @@ func TestKeysAndTokensCommands(t *testing.T) {
 	if len(secret) != 43 {
 		t.Errorf("postback secret of %d characters", len(secret))
 	}
+	if got := c.carom("keys", "new", "--brand", "acme", "--kind", "click_id"); got.errOut != "carom: brand must be empty: a click_id key is the cluster's\n" {
+		t.Errorf("the cluster's key for a brand: %+v", got)
+	}
 	c.must("keys", "rotate", "--brand", "acme", "--kind", "code")
 	c.must("keys", "retire", "--brand", "acme", "--kind", "code", "--key-id", "0")
 	list := c.must("keys", "list", "--brand", "acme")

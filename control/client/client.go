@@ -136,8 +136,8 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	}
 	message := problem.Detail
 	for _, detail := range problem.Errors {
-		if detail.Message != message {
-			message += "; " + detail.Error()
+		if !strings.Contains(message, detail.Message) {
+			message += fmt.Sprintf("; %s (%s)", detail.Message, detail.Location)
 		}
 	}
 	return nil, errors.New(message)
