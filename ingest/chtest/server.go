@@ -25,7 +25,7 @@ var shared server
 type server struct {
 	mu     sync.Mutex
 	engine *engine.Engine // nil until started, and for a server of the environment
-	dir    string         // the engine's, removed by stop
+	dir    *os.File       // the engine's, removed by stop
 	dsn    *url.URL       // of a user who may do everything; nil until known
 	free   []string       // names of databases that do not exist
 }
@@ -59,12 +59,12 @@ func (s *server) start(ctx context.Context) error {
 	if dsn := os.Getenv(serverVariable); dsn != "" {
 		return s.useDSN(dsn)
 	}
-	dir, err := os.MkdirTemp("", "carom-chtest-")
+	dir, err := makeDir()
 	if err != nil {
 		return err
 	}
 	s.dir = dir
-	cfg, err := config(ctx, dir)
+	cfg, err := config(ctx, dir.Name())
 	if err != nil {
 		return err
 	}
@@ -95,8 +95,8 @@ func (s *server) stop() error {
 	if s.engine != nil {
 		err = stop(s.engine)
 	}
-	if s.dir != "" {
-		err = errors.Join(err, os.RemoveAll(s.dir))
+	if s.dir != nil {
+		err = errors.Join(err, os.RemoveAll(s.dir.Name()), s.dir.Close())
 	}
 	return err
 }
