@@ -237,7 +237,8 @@ func TestKeysAndTokensCommands(t *testing.T) {
 	if got := c.carom("keys", "new", "--brand", "acme", "--kind", "click_id"); got.errOut != "carom: brand must be empty: a click_id key is the cluster's\n" {
 		t.Errorf("the cluster's key for a brand: %+v", got)
 	}
-	c.must("keys", "rotate", "--brand", "acme", "--kind", "code")
+	c.must("keys", "new", "--brand", "acme", "--kind", "code")
+	c.must("keys", "rotate", "--brand", "acme", "--kind", "code", "--key-id", "1")
 	c.must("keys", "retire", "--brand", "acme", "--kind", "code", "--key-id", "0")
 	list := c.must("keys", "list", "--brand", "acme")
 	if strings.Count(list, "\n") != 4 || strings.Count(list, "retired") != 1 || strings.Contains(list, secret) {
