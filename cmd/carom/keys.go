@@ -39,8 +39,8 @@ type keysNewCommand struct{ keyFlags }
 
 // Help says what each kind is for.
 func (keysNewCommand) Help() string {
-	return "The secret of a postback key is printed this once, and counts at once. Of the other kinds one key is active: a new one only " +
-		"verifies, until carom keys rotate --key-id lets it take over. code keys sign a brand's links, in four slots; the click_id key is the cluster's."
+	return "A postback key counts at once; its secret is printed this once. Of the other kinds one key is active: a new one only verifies, " +
+		"until carom keys rotate --key-id lets it take over. code keys sign a brand's links, in four slots; the click_id key is the cluster's."
 }
 
 // Run prints the new key.

@@ -24,7 +24,7 @@ type commands struct {
 	Serve      serveCommand       `cmd:"" help:"Run one production edge node."`
 	Import     importCommand      `cmd:"" help:"Import a CSV file through the control process."`
 	Links      linksCommand       `cmd:"" help:"Look at links, stop them."`
-	Keys       keysCommand        `cmd:"" help:"Signing and postback keys."`
+	Keys       keysCommand        `cmd:"" help:"Signing, postback and click-id keys."`
 	Tokens     tokensCommand      `cmd:"" help:"API tokens."`
 	Audit      auditCommand       `cmd:"" help:"Who changed what."`
 	Report     reportCommand      `cmd:"" help:"Print a report of clicks, conversions and money, or the ledger."`
