@@ -178,7 +178,7 @@ func (s *Source) readAgain(ctx context.Context, pieces []piece) error {
 		if p.table != "links" {
 			continue
 		}
-		if err := s.eachLink(ctx, "link_id >= ? AND link_id < ?", p.part*partLinks, (p.part+1)*partLinks); err != nil {
+		if err := s.eachLink(ctx, "FINAL WHERE link_id >= ? AND link_id < ? ORDER BY link_id", p.part*partLinks, (p.part+1)*partLinks); err != nil {
 			return err
 		}
 		s.builder.resum(p.part)

@@ -48,6 +48,7 @@ type Source struct {
 	refused map[uint32]bool   // links that could not be built, so that each is logged once
 
 	clockLooked time.Time // when ClickHouse's clock was last asked for
+	moving      bool      // the last look found changes
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -101,7 +102,7 @@ func (s *Source) run(ctx context.Context) {
 		if err == nil {
 			err = s.Refresh(ctx)
 		}
-		if err == nil && time.Since(s.prover.looked) >= s.config.Prove {
+		if err == nil && s.proofDue() {
 			err = s.Prove(ctx)
 		}
 		s.keeper.write(time.Now())
@@ -122,6 +123,19 @@ func (s *Source) run(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// proofPatience is how many times its interval a proof waits for a look without changes: during an import it would hold up those that
+// follow, and what changes meanwhile it cannot compare.
+const proofPatience = 6
+
+// proofDue reports whether it is time to compare the table with ClickHouse.
+func (s *Source) proofDue() bool {
+	wait := s.config.Prove
+	if s.moving {
+		wait *= proofPatience
+	}
+	return time.Since(s.prover.looked) >= wait
 }
 
 // Restore gives the server the table of the snapshot, where there is one. From there on only what has changed since is read.
@@ -151,7 +165,8 @@ func (s *Source) Refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if newest == nil {
+	s.moving = newest != nil
+	if !s.moving {
 		s.server.Fresh()
 		s.keeper.confirmed(time.Now())
 		return nil
@@ -325,22 +340,29 @@ func each(ctx context.Context, s *Source, table, columns string, row func(scanne
 	return nil
 }
 
-// readLinks applies the newest state of the links that changed up to a version, and of those that have to be given again.
+// readLinks applies the links that changed up to a version, and those that have to be given again.
 func (s *Source) readLinks(ctx context.Context, upTo uint64) error {
-	stale := s.builder.Stale()
-	if s.seen["links"] == 0 {
-		stale = Stale{} // all links are read
+	if s.seen["links"] == 0 { // all links are read
+		return s.eachLink(ctx, "FINAL WHERE version <= ? ORDER BY link_id", upTo)
 	}
-	return s.eachLink(ctx, `version > ? AND version <= ? OR campaign_id IN ? OR (brand_id IN ? OR campaign_id IN ?)
-		AND (destination, fallback_url, utm_source, utm_medium, utm_campaign, utm_content, utm_term) != ('', '', '', '', '', '', '')`,
-		s.seen["links"], upTo, ids(stale.Keyless), ids(stale.Brands), ids(stale.Campaigns))
+	// Without FINAL, which would go through all links: what was changed twice comes twice, in the order of its changes.
+	if err := s.eachLink(ctx, "WHERE version > ? AND version <= ? ORDER BY version", s.seen["links"], upTo); err != nil {
+		return err
+	}
+	stale := s.builder.Stale()
+	if len(stale.Brands)+len(stale.Campaigns) == 0 {
+		return nil
+	}
+	return s.eachLink(ctx, `FINAL WHERE campaign_id IN ? OR (brand_id IN ? OR campaign_id IN ?)
+		AND (destination, fallback_url, utm_source, utm_medium, utm_campaign, utm_content, utm_term) != ('', '', '', '', '', '', '')
+		ORDER BY link_id`, ids(stale.Keyless), ids(stale.Brands), ids(stale.Campaigns))
 }
 
-// eachLink applies the newest state of the links that a condition chooses.
-func (s *Source) eachLink(ctx context.Context, where string, args ...any) error {
+// eachLink applies the rows of links that the end of a query chooses.
+func (s *Source) eachLink(ctx context.Context, which string, args ...any) error {
 	rows, err := s.conn.Query(ctx, `SELECT link_id, link, brand_id, campaign_id, influencer_id, domain_id, key_id, slug, coupon, destination,
 		utm_source, utm_medium, utm_campaign, utm_content, utm_term, toString(content_format), starts, expires, fallback_url,
-		enabled, deleted FROM links FINAL WHERE `+where+` ORDER BY link_id`, args...)
+		enabled, deleted FROM links `+which, args...)
 	if err != nil {
 		return fmt.Errorf("read links: %w", err)
 	}

@@ -2,6 +2,7 @@ package redirect_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -198,6 +199,22 @@ func TestChangesReachTheEdge(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Of changes between two looks the last one counts, and a slug belongs to whom it was given last.
+func TestTheLastOfSeveralChangesCounts(t *testing.T) {
+	w := newWorld(t)
+	w.refresh()
+	for v := range 20 {
+		w.load("links", fmt.Sprintf("link,campaign,influencer,domain,destination\nspring-lena,spring,lena,go.acme.example,https://shop.acme.example/v%d\n", v))
+	}
+	w.refresh()
+	w.want("/lena", "302 https://shop.acme.example/v19?utm_source=instagram&")
+
+	w.load("links", "link,campaign,influencer,domain,slug\nspring-lena,spring,lena,go.acme.example,\n")
+	w.load("links", "link,campaign,influencer,domain,slug,destination\nspring-two,spring,lena,go.acme.example,lena,https://shop.acme.example/two\n")
+	w.refresh()
+	w.want("/lena", "302 https://shop.acme.example/two?utm_source=instagram&")
 }
 
 func TestRetiredKeyIsUnknownAtTheEdge(t *testing.T) {
