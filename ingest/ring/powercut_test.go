@@ -103,6 +103,7 @@ func (p *platter) cut(t fataler, r *Ring, to string, kept float64, random *rand.
 type cutLane struct {
 	committed []cutRecord // not yet released, in order
 	read      int         // of them, at most
+	frozen    int         // of them: what counts as read after a cut
 }
 
 type cutRecord struct {
@@ -120,8 +121,8 @@ func pageRest(s *segment) int {
 }
 
 // Any mix of pushes, syncs, reads and releases in files that are used again and again, with power cuts between: what was synced is
-// there, in order, nothing of an earlier segment, and no more is counted as lost than is missing. A process that is only
-// killed loses nothing.
+// there, in order, nothing of an earlier segment, and no more is counted as lost than is missing; what was read and not released is not
+// read again and is there, too. A process that is only killed loses nothing.
 func TestModelWithPowerCuts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const lanes = 2
@@ -139,7 +140,7 @@ func TestModelWithPowerCuts(t *testing.T) {
 		var disk *platter
 		var r *Ring
 		var model [lanes]cutLane
-		released := Positions(nil)
+		released, frozen := Positions(nil), Positions(nil)
 		torn := uint64(0) // counted as lost at the last cut
 		start := func() (found Recovered, ids [lanes][]uint64) {
 			disk = newPlatter()
@@ -147,7 +148,7 @@ func TestModelWithPowerCuts(t *testing.T) {
 			if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 				t.Fatal(err)
 			}
-			if r, found, err = openOn(disk.sync, c, released, released, func(b []byte) {
+			if r, found, err = openOn(disk.sync, c, released, frozen, func(b []byte) {
 				lane := binary.LittleEndian.Uint64(b)
 				ids[lane] = append(ids[lane], binary.LittleEndian.Uint64(b[8:]))
 			}); err != nil {
@@ -164,6 +165,15 @@ func TestModelWithPowerCuts(t *testing.T) {
 					model[lane].committed[i].synced = true
 				}
 			}
+		}
+		read := func(t *rapid.T) {
+			r.Read(rapid.IntRange(1, 40).Draw(t, "limit"), func(b []byte) {
+				m := &model[binary.LittleEndian.Uint64(b)]
+				if got := binary.LittleEndian.Uint64(b[8:]); m.read == len(m.committed) || got != m.committed[m.read].id {
+					t.Fatalf("read %d out of order", got)
+				}
+				m.read++
+			})
 		}
 		sent := uint64(0)
 		t.Repeat(map[string]func(*rapid.T){
@@ -188,20 +198,22 @@ func TestModelWithPowerCuts(t *testing.T) {
 				}
 			},
 			"sync": func(*rapid.T) { syncAll() },
+			"read": read,
+			"freeze": func(*rapid.T) {
+				frozen = r.Mark(nil).Positions()
+				for lane := range model {
+					model[lane].frozen = model[lane].read
+				}
+			},
 			"read and release": func(t *rapid.T) {
-				r.Read(rapid.IntRange(1, 40).Draw(t, "limit"), func(b []byte) {
-					m := &model[binary.LittleEndian.Uint64(b)]
-					if got := binary.LittleEndian.Uint64(b[8:]); m.read == len(m.committed) || got != m.committed[m.read].id {
-						t.Fatalf("read %d out of order", got)
-					}
-					m.read++
-				})
+				read(t)
 				mark := r.Mark(nil)
 				released = mark.Positions()
+				frozen = released
 				r.Release(mark)
 				for lane := range model {
 					m := &model[lane]
-					m.committed, m.read = m.committed[m.read:], 0
+					m.committed, m.read, m.frozen = m.committed[m.read:], 0, 0
 				}
 			},
 			"cut": func(t *rapid.T) {
@@ -220,27 +232,38 @@ func TestModelWithPowerCuts(t *testing.T) {
 				}
 				disk.cut(t, r, to, kept, random)
 				found, ids := start()
+				var there [lanes][]uint64
+				if _, err := Inspect(c.Dir, c.Identity, released, func(b []byte) {
+					lane := binary.LittleEndian.Uint64(b)
+					there[lane] = append(there[lane], binary.LittleEndian.Uint64(b[8:]))
+				}); err != nil {
+					t.Fatal(err)
+				}
 				pushed, safe := 0, true
 				for lane := range model {
 					m := &model[lane]
-					pushed += len(m.committed)
-					rest := ids[lane]
-					for _, record := range m.committed {
-						there := len(rest) > 0 && rest[0] == record.id
-						if there {
-							rest = rest[1:]
+					pushed += len(m.committed) - m.frozen
+					slices.Sort(there[lane]) // a file may have its old name still
+					left := cutLane{}
+					for i, record := range m.committed {
+						if at := len(left.committed); at < len(there[lane]) && there[lane][at] == record.id {
+							left.committed = append(left.committed, cutRecord{record.id, true})
+							if i < m.frozen {
+								left.frozen++
+							}
 						} else if record.synced || kept == 1 {
 							t.Fatalf("lane %d: record %d is lost", lane, record.id)
 						}
 						safe = safe && (record.synced || kept == 1)
 					}
-					if len(rest) > 0 {
-						t.Fatalf("lane %d: %d is read, which was not pushed, or released, or comes out of order", lane, rest[0])
+					if at := len(left.committed); at < len(there[lane]) {
+						t.Fatalf("lane %d: %d is there, which was not pushed, or released, or comes out of order", lane, there[lane][at])
 					}
-					*m = cutLane{}
-					for _, id := range ids[lane] {
-						m.committed = append(m.committed, cutRecord{id, true})
+					if again := there[lane][left.frozen:]; !slices.Equal(ids[lane], again) {
+						t.Fatalf("lane %d: %d are to be read, want %d", lane, ids[lane], again)
 					}
+					left.read = left.frozen
+					*m = left
 				}
 				if found.Records+found.Lost > uint64(pushed)+torn || safe && found.Lost > torn {
 					t.Fatalf("%d were pushed and %d torn before, the others safe: %v; found %+v", pushed, torn, safe, found)
