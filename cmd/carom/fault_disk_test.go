@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"carom/deploy/engine"
 	"carom/ingest/faults"
 )
 
@@ -200,6 +201,42 @@ func TestFaultSpoolDamaged(t *testing.T) {
 	if err != nil || len(kept) == 0 || len(kept) > damaged {
 		t.Errorf("%d of %d damaged segments are kept aside, %v", len(kept), damaged, err)
 	}
+}
+
+// The state file is damaged while a batch is being sent that the node before had frozen: the node goes on in memory, and what the
+// spool holds is delivered by its ids, beside it.
+func TestFaultStateDamaged(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "--drain-timeout=1s")
+	s.start()
+	s.people()
+	s.alter("ALTER TABLE clicks MODIFY SETTING table_readonly = 1")
+	state := filepath.Join(s.spool, "clicks", "state")
+	for range 2 {
+		s.visitors.goOn(t, 1000)
+		s.node.terminate() // a kill might take the embedded engine along
+		s.start()
+	}
+	s.node.terminate()
+	content, err := os.ReadFile(state)
+	if err != nil || len(content) < 10_000 {
+		t.Fatalf("a state of %d bytes holds no batch, %v", len(content), err)
+	}
+	content[len(content)/2] ^= 1
+	if err := os.WriteFile(state, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.alter("ALTER TABLE clicks RESET SETTING table_readonly")
+	s.start()
+	if s.metric("carom_spool_degraded") != 1 {
+		t.Error("carom_spool_degraded does not show it")
+	}
+	s.visitors.goOn(t, 500)
+	s.bounded("with a damaged state")
+	if got := carom("spool", "replay", "--by-id", s.spool, "--clickhouse", s.clickhouse.DSN(engine.Admin)); got.code != exitDone {
+		t.Errorf("by id: %d\n%s%s", got.code, got.out, got.errOut)
+	}
+	s.endExact()
 }
 
 // A spool is copied with what waits in it. The copy is refused. Where somebody makes it look like an original, and the original
