@@ -112,12 +112,13 @@ func (c *yieldingConn) yields() bool {
 func (c *yieldingConn) tryRead(fd uintptr) (done bool) {
 	for {
 		c.n, c.err = syscall.Read(int(fd), c.buf)
-		switch c.err {
-		case syscall.EINTR:
-		case syscall.EAGAIN:
+		switch {
+		case c.err == nil:
+			return true
+		case errors.Is(c.err, syscall.EAGAIN):
 			c.waited = true
 			return false
-		default:
+		case !errors.Is(c.err, syscall.EINTR):
 			return true
 		}
 	}
