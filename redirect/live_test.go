@@ -14,7 +14,8 @@ import (
 )
 
 // A change becomes live on every node also while many links are imported, and the nodes end with the same links. How soon is logged:
-// two seconds at the 99th percentile are promised, on a machine that does nothing else.
+// two seconds at the 99th percentile are promised, on a machine that does nothing else. The long form, a million links in 25 s on two
+// CPUs of an AMD EPYC, had 0.36 s (median) and 0.55 s (p99) from when a change was stored, 0.65 s (p99) from when it was asked for.
 func TestChangesAreLiveDuringAnImport(t *testing.T) {
 	links := 50_000
 	if faults.Long() {
