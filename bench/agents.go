@@ -19,18 +19,18 @@ var agentsText string
 // A stream is requests to pick from at random, and the same in a file for wrk, with a NUL byte between them.
 type stream struct {
 	name     string
-	links    int // it asks for links 1 to links
+	links    int // that it asks for
 	requests [][]byte
 	file     string
 }
 
-// newStream makes as many requests as the world has links, so that a server's caches see as many bytes however many of the
-// links the stream asks for.
-func newStream(name, file string, w *world, links int, direct bool) (*stream, error) {
-	s := &stream{name: name, links: links, file: file}
+// newStream asks for so many requests for the links of these numbers, for each as often: with as many requests a server's caches see
+// as many bytes however many links the stream asks for.
+func newStream(name, file string, w *world, requests int, numbers []int, direct bool) (*stream, error) {
+	s := &stream{name: name, links: len(numbers), file: file}
 	agents := strings.Split(strings.TrimSpace(agentsText), "\n")
-	random := rand.New(rand.NewPCG(1, uint64(links))) // the same stream in every run, but for the codes
-	for i := range w.links {
+	random := rand.New(rand.NewPCG(1, uint64(len(numbers)))) // the same stream in every run, but for the codes
+	for i := range requests {
 		forwarded := ""
 		if !direct {
 			forwarded = "X-Forwarded-For: " + publicAddr(random).String() + "\r\n"
@@ -48,9 +48,29 @@ func newStream(name, file string, w *world, links int, direct bool) (*stream, er
 			"Accept-Language: %s\r\n"+
 			"Accept-Encoding: gzip, deflate, br\r\n"+
 			"%s\r\n",
-			w.code(i%links+1), w.host, pick(random, agents), pick(random, referrerLines), pick(random, languages), forwarded))
+			w.code(numbers[i%len(numbers)]), w.host, pick(random, agents), pick(random, referrerLines), pick(random, languages), forwarded))
 	}
 	return s, os.WriteFile(file, bytes.Join(s.requests, []byte{0}), 0o600)
+}
+
+// first are the numbers of so many links from the first one on.
+func first(links int) []int {
+	numbers := make([]int, links)
+	for i := range numbers {
+		numbers[i] = i + 1
+	}
+	return numbers
+}
+
+// spread are the numbers of so many links of all, one picked at random of each stretch of them.
+func spread(links, all int) []int {
+	random := rand.New(rand.NewPCG(2, uint64(links)))
+	numbers := make([]int, links)
+	for i := range numbers {
+		from, to := i*all/links, (i+1)*all/links
+		numbers[i] = from + random.IntN(to-from) + 1
+	}
+	return numbers
 }
 
 // In-app browsers often send no referrer.

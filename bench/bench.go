@@ -36,6 +36,8 @@ type bench struct {
 	nginx     *process
 	carom     *caromNode
 	spooled   *caromNode // the same with a spool on the disk
+	large     *caromNode // of the part scale, see there
+	largeConn driver.Conn
 	ceiling   *ceiling
 	result    result
 	clicks    uint64 // that Carom has answered
@@ -68,7 +70,10 @@ func newBench(ctx context.Context, o options) (_ *bench, err error) {
 	if err := b.startEngine(ctx); err != nil {
 		return nil, err
 	}
-	if b.world, err = newWorld(ctx, b.conn, b.dir, o.Links); err != nil {
+	if b.world, err = newWorld(b.dir, o.Links); err != nil {
+		return nil, err
+	}
+	if err := b.world.write(ctx, b.conn); err != nil {
 		return nil, err
 	}
 	if err := b.makeStreams(); err != nil {
@@ -85,6 +90,9 @@ func (b *bench) startEngine(ctx context.Context) error {
 	b.countryDB = assets.CountryDB
 	if b.config, err = engine.Default(assets, filepath.Join(b.dir, "clickhouse")); err != nil {
 		return err
+	}
+	if b.options.wants(partScale) {
+		b.config.Databases = append(b.config.Databases, largeDatabase)
 	}
 	b.config.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	if b.engine, err = engine.Start(ctx, b.config); err != nil {
@@ -112,10 +120,10 @@ func (b *bench) makeStreams() error {
 		name  string
 		links int
 	}{{streamHot, b.options.Hot}, {streamRandom, b.options.Links}} {
-		if outage := b.options.wants(partOutage) && part.name == streamRandom; !outage && !b.options.wants(part.name) {
+		if alone := b.options.alone() != "" && part.name == streamRandom; !alone && !b.options.wants(part.name) {
 			continue
 		}
-		s, err := newStream(part.name, filepath.Join(b.dir, part.name), b.world, part.links, b.options.Direct)
+		s, err := newStream(part.name, filepath.Join(b.dir, part.name), b.world, b.options.Links, first(part.links), b.options.Direct)
 		if err != nil {
 			return err
 		}
@@ -133,8 +141,13 @@ const keepConnected = "?conn_max_lifetime=24h"
 
 // startNode starts a node of that number. spool is its directory, or "".
 func (b *bench) startNode(ctx context.Context, number, bufferBytes int, spool string) (*caromNode, error) {
-	return startCarom(ctx, b.cpus.server, b.program, b.world, caromConfig{
-		dsn: b.engine.DSN(engine.Edge) + keepConnected, countryDB: b.countryDB, batchRows: b.options.BatchRows,
+	return b.startNodeOf(ctx, b.world, b.engine.DSN(engine.Edge), number, bufferBytes, spool)
+}
+
+// startNodeOf is startNode for a world in another database.
+func (b *bench) startNodeOf(ctx context.Context, w *world, dsn string, number, bufferBytes int, spool string) (*caromNode, error) {
+	return startCarom(ctx, b.cpus.server, b.program, w, caromConfig{
+		dsn: dsn + keepConnected, countryDB: b.countryDB, batchRows: b.options.BatchRows,
 		bufferBytes: bufferBytes, number: number, spool: spool, direct: b.options.Direct,
 	})
 }
@@ -163,6 +176,12 @@ func (b *bench) startServers(ctx context.Context) (err error) {
 			return fmt.Errorf("%s answers %d bytes, not %d: %s", p.name, len(location), b.result.LocationBytes, location)
 		}
 	}
+	b.clicks += uint64(len(b.nodes())) // the probes
+	return b.pauseServers(ctx)
+}
+
+// pauseServers stops all servers until they are measured.
+func (b *bench) pauseServers(ctx context.Context) error {
 	for _, n := range b.nodes() { // one that is stopped while it connects to the engine takes it along
 		if _, err := n.drain(ctx); err != nil {
 			return err
@@ -174,7 +193,6 @@ func (b *bench) startServers(ctx context.Context) (err error) {
 	for _, p := range b.servers() {
 		p.pause()
 	}
-	b.clicks += uint64(len(b.nodes())) // the probes
 	return nil
 }
 
@@ -213,7 +231,7 @@ func (b *bench) bufferBytes() int {
 
 // nodes are those of Carom.
 func (b *bench) nodes() []*caromNode {
-	return slices.DeleteFunc([]*caromNode{b.carom, b.spooled}, func(n *caromNode) bool { return n == nil })
+	return slices.DeleteFunc([]*caromNode{b.carom, b.spooled, b.large}, func(n *caromNode) bool { return n == nil })
 }
 
 func (b *bench) servers() []*process {
@@ -242,8 +260,8 @@ func (b *bench) close() {
 	for _, p := range b.servers() {
 		p.stop()
 	}
-	if b.conn != nil {
-		_ = b.conn.Close()
+	for _, conn := range b.conns() {
+		_ = conn.Close()
 	}
 	if b.engine != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
@@ -259,8 +277,33 @@ func (b *bench) close() {
 	}
 }
 
-// run measures everything, as long as the engine lives.
+// conns are the connections to the databases that clicks go to.
+func (b *bench) conns() []driver.Conn {
+	return slices.DeleteFunc([]driver.Conn{b.conn, b.largeConn}, func(c driver.Conn) bool { return c == nil })
+}
+
+// run measures everything but what runs alone.
 func (b *bench) run(ctx context.Context) error {
+	return b.whileEngineLives(ctx, func(ctx context.Context) error {
+		err := b.memory(ctx)
+		if err == nil {
+			err = b.startServers(ctx)
+		}
+		if err == nil {
+			err = b.touchBuffers(ctx)
+		}
+		for round := 0; err == nil && round < b.options.Rounds; round++ {
+			err = b.round(ctx, round)
+		}
+		if err == nil {
+			err = b.verify(ctx)
+		}
+		return err
+	})
+}
+
+// whileEngineLives measures something that cannot go on without the engine.
+func (b *bench) whileEngineLives(ctx context.Context, measure func(ctx context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
@@ -270,19 +313,7 @@ func (b *bench) run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}()
-	err := b.memory(ctx)
-	if err == nil {
-		err = b.startServers(ctx)
-	}
-	if err == nil {
-		err = b.touchBuffers(ctx)
-	}
-	for round := 0; err == nil && round < b.options.Rounds; round++ {
-		err = b.round(ctx, round)
-	}
-	if err == nil {
-		err = b.verify(ctx)
-	}
+	err := measure(ctx)
 	if why := context.Cause(ctx); why != nil {
 		return why // the rest follows from it
 	}
@@ -291,9 +322,13 @@ func (b *bench) run(ctx context.Context) error {
 
 // verify looks whether every click that Carom answered is a row, once. wrk does not count what is under way when it ends.
 func (b *bench) verify(ctx context.Context) error {
-	rows, err := stored(ctx, b.conn)
-	if err != nil {
-		return fmt.Errorf("count clicks in ClickHouse: %w", err)
+	var rows uint64
+	for _, conn := range b.conns() {
+		n, err := stored(ctx, conn)
+		if err != nil {
+			return fmt.Errorf("count clicks in ClickHouse: %w", err)
+		}
+		rows += n
 	}
 	b.result.Clicks = clickAccount{Answered: b.clicks, Stored: rows} // drain saw that none was dropped
 	if uncounted := uint64(b.wrk.runs * b.options.Conns); rows < b.clicks || rows > b.clicks+uncounted {

@@ -15,13 +15,16 @@ import (
 	"carom/redirect"
 )
 
-// A world is the reference data of one brand with one domain: links of creators, each creator in ten campaigns. All texts
+// A world is the reference data of one brand with one domain: links of creators, each creator in many campaigns. All texts
 // of a kind are equally long, and so are all answers.
 type world struct {
 	links      int
+	perCreator int // links
 	host       string
 	secretFile string // the cluster secret
-	key        redirect.CodeKey
+	sealer     *redirect.Sealer
+	keys       []redirect.KeyRow
+	codeKey    redirect.CodeKey
 }
 
 const (
@@ -30,44 +33,54 @@ const (
 	worldHost       = "go.bench.example"
 )
 
-// newWorld writes the reference tables as control would and leaves the cluster secret in dir.
-func newWorld(ctx context.Context, conn driver.Conn, dir string, links int) (*world, error) {
-	clusterSecret, codeSecret := randomBytes(redirect.MinClusterSecret), randomBytes(32)
+// newWorld makes a world's keys and leaves the cluster secret in dir.
+func newWorld(dir string, links int) (*world, error) {
+	codeSecret := randomBytes(32)
 	w := &world{
-		links: links, host: worldHost, secretFile: filepath.Join(dir, "cluster.secret"),
-		key: redirect.NewCodeKey(codeSecret, worldHost),
+		links: links, perCreator: linksPerCreator, host: worldHost, secretFile: filepath.Join(dir, "cluster.secret"),
+		codeKey: redirect.NewCodeKey(codeSecret, worldHost),
+		keys: []redirect.KeyRow{
+			{Brand: 1, Kind: redirect.KeyCode, ID: "0", Secret: codeSecret},
+			{Kind: redirect.KeyClickID, ID: "1", Secret: randomBytes(16)},
+			{Kind: redirect.KeyVisitor, ID: time.Now().UTC().Format(time.DateOnly), Secret: randomBytes(redirect.VisitorKeyLen)},
+		},
 	}
-	text := hex.EncodeToString(clusterSecret)
+	text := hex.EncodeToString(randomBytes(redirect.MinClusterSecret))
 	if err := os.WriteFile(w.secretFile, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	sealer, err := redirect.NewSealer([]byte(text))
-	if err != nil {
-		return nil, err
-	}
-	keys := []redirect.KeyRow{
-		{Brand: 1, Kind: redirect.KeyCode, ID: "0", Secret: codeSecret},
-		{Kind: redirect.KeyClickID, ID: "1", Secret: randomBytes(16)},
-		{Kind: redirect.KeyVisitor, ID: time.Now().UTC().Format(time.DateOnly), Secret: randomBytes(redirect.VisitorKeyLen)},
-	}
-	for _, k := range keys {
-		sealed := hex.EncodeToString(sealer.Seal(k.Kind, k.Brand, k.ID, k.Secret))
+	var err error
+	w.sealer, err = redirect.NewSealer([]byte(text))
+	return w, err
+}
+
+// grown is the same world with more links, of the same creators.
+func (w *world) grown(links int) *world {
+	g := *w
+	g.links, g.perCreator = links, (links*w.perCreator+w.links-1)/w.links
+	return &g
+}
+
+// write fills the reference tables as control would.
+func (w *world) write(ctx context.Context, conn driver.Conn) error {
+	for _, k := range w.keys {
+		sealed := hex.EncodeToString(w.sealer.Seal(k.Kind, k.Brand, k.ID, k.Secret))
 		if err := conn.Exec(ctx, `INSERT INTO keys SELECT ?, ?, ?, unhex(?), 'active', now(), 1, now64(3)`,
 			k.Brand, string(k.Kind), k.ID, sealed); err != nil {
-			return nil, fmt.Errorf("write keys: %w", err)
+			return fmt.Errorf("write keys: %w", err)
 		}
 	}
 	for _, statement := range worldStatements {
-		statement = strings.NewReplacer("{host}", worldHost, "{links}", fmt.Sprint(links), "{campaigns}", fmt.Sprint(campaigns),
-			"{perCreator}", fmt.Sprint(linksPerCreator)).Replace(statement)
+		statement = strings.NewReplacer("{host}", w.host, "{links}", fmt.Sprint(w.links), "{campaigns}", fmt.Sprint(campaigns),
+			"{perCreator}", fmt.Sprint(w.perCreator)).Replace(statement)
 		if err := conn.Exec(ctx, statement); err != nil {
-			return nil, fmt.Errorf("write reference data: %w", err)
+			return fmt.Errorf("write reference data: %w", err)
 		}
 	}
-	return w, nil
+	return nil
 }
 
-// worldStatements make link n of campaign (n-1) % 100 + 1 and creator (n-1) / 10 + 1.
+// worldStatements make link n of campaign (n-1) % 100 + 1 and creator (n-1) / perCreator + 1.
 var worldStatements = []string{
 	`INSERT INTO brands (brand_id, brand, name, currency, version, updated)
 	SELECT 1, 'bench', 'Bench', 'EUR', 1, now64(3)`,
@@ -84,9 +97,9 @@ var worldStatements = []string{
 	FROM numbers({campaigns})`,
 	`INSERT INTO links (link_id, link, brand_id, campaign_id, influencer_id, domain_id, destination, content_format,
 		starts, version, updated)
-	SELECT number + 1, concat('link-', leftPad(toString(number + 1), 7, '0')), 1, number % {campaigns} + 1,
+	SELECT number + 1, concat('link-', leftPad(toString(number + 1), 8, '0')), 1, number % {campaigns} + 1,
 		intDiv(number, {perCreator}) + 1, 1,
-		concat('https://shop.bench.example/products/', leftPad(toString(number + 1), 7, '0'), '?color=blue'), 'reel',
+		concat('https://shop.bench.example/products/', leftPad(toString(number + 1), 8, '0'), '?color=blue'), 'reel',
 		now() - 86400, number + 1, now64(3)
 	FROM numbers({links})`,
 }
@@ -98,11 +111,11 @@ func randomBytes(n int) []byte {
 }
 
 // code is the signed code of a link.
-func (w *world) code(link int) string { return string(w.key.AppendCode(nil, 0, uint32(link))) }
+func (w *world) code(link int) string { return string(w.codeKey.AppendCode(nil, 0, uint32(link))) }
 
 // location is what Carom answers for a link, but for the value of the click id.
 func (w *world) location(link int) string {
-	return fmt.Sprintf("https://shop.bench.example/products/%07d?color=blue&utm_source=instagram&utm_medium=influencer"+
+	return fmt.Sprintf("https://shop.bench.example/products/%08d?color=blue&utm_source=instagram&utm_medium=influencer"+
 		"&utm_campaign=campaign-%03d&utm_content=creator-%06d&click_id=%s",
-		link, (link-1)%campaigns+1, (link-1)/linksPerCreator+1, strings.Repeat("A", redirect.ClickIDLen))
+		link, (link-1)%campaigns+1, (link-1)/w.perCreator+1, strings.Repeat("A", redirect.ClickIDLen))
 }

@@ -1,5 +1,5 @@
 // Command bench compares Carom with a bare fasthttp redirect and with nginx, in one run on one machine, and its ClickHouse
-// writer with what the server can take; or it takes ClickHouse away for a while. README.md says what each figure means and what
+// writer with what the server can take; or it takes ClickHouse away for a while, or gives a node ten million links. README.md says what each figure means and what
 // is not measured.
 package main
 
@@ -28,7 +28,8 @@ type options struct {
 	Rate      int           `default:"20000" help:"Requests a second of the open loop (${default})."`
 	Conns     int           `default:"64" help:"Connections (${default})."`
 	BatchRows int           `default:"100000" help:"Rows of an insert, Carom's and the ceiling's (${default})."`
-	Only      []string      `enum:"hot,random,latency,ceiling,outage" default:"hot,random,latency,ceiling" help:"Parts to run: ${enum}; outage alone (${default})."`
+	Only      []string      `enum:"hot,random,latency,ceiling,outage,scale" default:"hot,random,latency,ceiling" help:"Parts to run: ${enum}; outage and scale alone (${default})."`
+	Many      int           `default:"10000000" help:"Links in the larger table of the part scale, of which --links are asked for (${default})."`
 	Outage    time.Duration `default:"20s" help:"How long ClickHouse is gone in the part outage (${default})."`
 	Direct    bool          `help:"Clients connect directly: no X-Forwarded-For, one address for all."`
 	JSON      string        `name:"json" placeholder:"FILE" help:"Write every sample and the summary as JSON."`
@@ -38,6 +39,7 @@ type options struct {
 const (
 	maxSeconds = 20 // the buffers hold what piles up in that time
 	maxLinks   = 1_000_000
+	maxMany    = 20_000_000
 	outageMost = 24 * time.Hour
 )
 
@@ -54,8 +56,10 @@ func (o *options) validate() error {
 		return fmt.Errorf("--rate %d: 1 to 200000 are possible", o.Rate)
 	case o.Conns < 1 || o.Conns > 512:
 		return fmt.Errorf("--conns %d: 1 to 512 are possible", o.Conns)
-	case o.wants(partOutage) && len(o.Only) > 1:
-		return fmt.Errorf("--only %s: %s runs alone", strings.Join(o.Only, ","), partOutage)
+	case o.alone() != "" && len(o.Only) > 1:
+		return fmt.Errorf("--only %s: %s runs alone", strings.Join(o.Only, ","), o.alone())
+	case o.wants(partScale) && (o.Many < o.Links || o.Many > maxMany):
+		return fmt.Errorf("--many %d: %d (--links) to %d are possible", o.Many, o.Links, maxMany)
 	case o.Outage < time.Second || o.Outage > outageMost:
 		return fmt.Errorf("--outage %s: 1s to %s are possible", o.Outage, outageMost)
 	case o.BatchRows < 1000 || o.BatchRows > 500_000:
@@ -65,6 +69,16 @@ func (o *options) validate() error {
 }
 
 func (o *options) wants(part string) bool { return slices.Contains(o.Only, part) }
+
+// alone is the part that runs alone and was asked for, or "".
+func (o *options) alone() string {
+	for _, part := range [...]string{partOutage, partScale} {
+		if o.wants(part) {
+			return part
+		}
+	}
+	return ""
+}
 
 func (o *options) duration() time.Duration { return time.Duration(o.Seconds * float64(time.Second)) }
 
@@ -104,8 +118,11 @@ func run(args []string) error {
 	}
 	defer b.close()
 	measure := b.run
-	if o.wants(partOutage) {
+	switch o.alone() {
+	case partOutage:
 		measure = b.outage
+	case partScale:
+		measure = b.scale
 	}
 	if err := measure(ctx); err != nil {
 		return err

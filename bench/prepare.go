@@ -47,7 +47,7 @@ func (b *bench) memory(ctx context.Context) error {
 // of it would be new to the process each time, and the kernel's zeroing of it would cost a request more than Carom does.
 func (b *bench) touchBuffers(ctx context.Context) error {
 	s := b.streams[len(b.streams)-1]
-	turnsInPhase := min(b.options.turns(), int(pauseMost/slice)/len(b.closedTargets()))
+	turnsInPhase := min(b.options.turns(), int(pauseMost/slice)/len(b.servers()))
 	flood := time.Duration(turnsInPhase+1) * slice // the last one stands for the open loop
 	for _, n := range b.nodes() {
 		fill := func() error {

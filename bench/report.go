@@ -19,6 +19,11 @@ func (r *result) print(w io.Writer) {
 		r.printClicks(w)
 		return
 	}
+	if r.Scale != nil {
+		kept.printScale(w, len(r.Loads))
+		r.printClicks(w)
+		return
+	}
 	fmt.Fprintf(w, "%d rounds of %g s, %d links, %d connections, Location of %d bytes; medians, ratios within a turn\n",
 		o.Rounds, o.Seconds, o.Links, o.Conns, r.LocationBytes)
 	taken := len(r.Loads) + len(r.Latencies) + len(r.Flushes)
@@ -37,6 +42,25 @@ func (r *result) print(w io.Writer) {
 func (r *result) printClicks(w io.Writer) {
 	fmt.Fprintf(w, "Clicks: %d requests on links answered, %d rows in ClickHouse, %d dropped (carom_clicks_dropped_total)\n",
 		r.Clicks.Answered, r.Clicks.Stored, r.Clicks.Dropped)
+}
+
+// printScale prints the part scale, of which so many measurements were taken.
+func (r *result) printScale(w io.Writer, taken int) {
+	fmt.Fprintf(w, "%d rounds of %g s, %d links asked for at random, %d connections; %d of %d measurements left out: other processes used more than %.0f %% of a CPU\n\n",
+		r.Options.Rounds, r.Options.Seconds, r.Scale.Few.Links, r.Options.Conns, taken-len(r.Loads), taken, 100*disturbed)
+	t := newTable(w, "", "links", "memory", "requests/s", "CPU µs/request", "server busy", "samples")
+	for _, node := range []struct {
+		name string
+		tableMemory
+	}{{targetFew, r.Scale.Few}, {targetMany, r.Scale.Many}} {
+		figure := func(f func(loadSample) float64) float64 { return median(each(r.Loads, partScale, node.name, f)) }
+		t.row(node.name, "%d", node.Links, "%s", mega(node.Anon), "%.0f", figure(loadSample.perSecond), "%.2f", figure(loadSample.microsEach),
+			"%.0f %%", 100*figure(func(s loadSample) float64 { return s.Busy }), "%d", len(each(r.Loads, partScale, node.name, loadSample.perSecond)))
+	}
+	t.Flush()
+	compared := ratios(r.Loads, partScale, targetMany, targetFew, loadSample.perSecond)
+	fmt.Fprintf(w, "Rate among %d links, of that among %d: %.3f within a turn (median of %d; target %.2f)\n",
+		r.Scale.Many.Links, r.Scale.Few.Links, median(compared), len(compared), scaleOf)
 }
 
 // streams are those measured, in their order.

@@ -42,6 +42,35 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// Of a scale, nodes are compared turn by turn, and what was disturbed does not count.
+func TestReportOfScale(t *testing.T) {
+	r := &result{
+		Options: options{Rounds: 1, Seconds: 3, Only: []string{partScale}},
+		Scale:   &scaleResult{Few: tableMemory{Links: 100, Anon: 20e6}, Many: tableMemory{Links: 9000, Anon: 300e6}},
+	}
+	for turn, many := range []uint64{950, 970, 1} {
+		for name, requests := range map[string]uint64{targetFew: 1000, targetMany: many} {
+			s := sampleOf(0, partScale, name, requests)
+			if s.Turn = turn; requests == 1 {
+				s.Others = 1
+			}
+			r.Loads = append(r.Loads, s)
+		}
+	}
+	var out strings.Builder
+	r.print(&out)
+	for _, want := range [][]string{
+		{targetFew, "100", "20 MB", "1000", "3"},
+		{targetMany, "9000", "300 MB", "960", "2"},
+		{"Rate among 9000 links, of that among 100: 0.960", "median of 2", "0.95"},
+		{"1 rounds of 3 s", "100 links", "1 of 6 measurements left out"},
+	} {
+		if !hasRow(out.String(), want) {
+			t.Errorf("no row with %q in that order in\n%s", want, out.String())
+		}
+	}
+}
+
 // hasRow reports whether a line holds the cells, in their order.
 func hasRow(text string, cells []string) bool {
 	for line := range strings.Lines(text) {
@@ -102,6 +131,7 @@ func TestOptionsAreBounded(t *testing.T) {
 		"--batch-rows": func(o *options) { o.BatchRows = 600_000 },
 		"--outage":     func(o *options) { o.Outage = time.Millisecond },
 		"--only":       func(o *options) { o.Only = []string{streamHot, partOutage} },
+		"--many":       func(o *options) { o.Only, o.Many = []string{partScale}, o.Links-1 },
 	} {
 		bad := good
 		spoil(&bad)

@@ -22,6 +22,7 @@ type result struct {
 	Latencies     []latencySample `json:"open_loop"`
 	Flushes       []flushSample   `json:"writers"`
 	Outage        *outageResult   `json:"outage,omitempty"`
+	Scale         *scaleResult    `json:"scale,omitempty"`
 }
 
 type machine struct {
