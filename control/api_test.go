@@ -41,7 +41,7 @@ func (w *world) token(role control.Role, brands ...string) string {
 }
 
 // connect returns a client of the API at server.
-func connect(t *testing.T, server, token string) *client.Client {
+func connect(t testing.TB, server, token string) *client.Client {
 	t.Helper()
 	c, err := client.New(server, token)
 	if err != nil {
@@ -58,7 +58,7 @@ type answer struct {
 }
 
 // ask sends a request with a token and a JSON body; either may be empty. headers are names and values in turn.
-func ask(t *testing.T, method, address, token, body string, headers ...string) answer {
+func ask(t testing.TB, method, address, token, body string, headers ...string) answer {
 	t.Helper()
 	got, err := try(t, method, address, token, body, headers...)
 	if err != nil {
@@ -68,7 +68,7 @@ func ask(t *testing.T, method, address, token, body string, headers ...string) a
 }
 
 // try is ask where there may be no answer.
-func try(t *testing.T, method, address, token, body string, headers ...string) (answer, error) {
+func try(t testing.TB, method, address, token, body string, headers ...string) (answer, error) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
 	if err != nil {

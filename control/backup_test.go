@@ -44,7 +44,7 @@ func (w *world) backup(during func()) *backup.File {
 }
 
 // trust checks all of a backup.
-func trust(t *testing.T, file *backup.File) error {
+func trust(t testing.TB, file *backup.File) error {
 	t.Helper()
 	sealer, err := redirect.NewSealer([]byte(clusterSecret))
 	if err != nil {

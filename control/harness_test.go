@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"cmp"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,12 +13,18 @@ import (
 	"carom/ingest/chtest"
 )
 
-func TestMain(m *testing.M) { chtest.Main(m) }
+func TestMain(m *testing.M) {
+	// A round of a property asks ClickHouse some twenty times. What the command line says counts.
+	if err := flag.Set("rapid.checks", "40"); err != nil {
+		panic(err)
+	}
+	chtest.Main(m)
+}
 
 // A world is a control process over a fresh database.
 type world struct {
 	*control.Control
-	t  *testing.T
+	t  testing.TB
 	db *chtest.DB
 	// now is what the clock of the control process shows; set before start.
 	now time.Time
@@ -36,7 +43,14 @@ var day0 = time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
 
 const clusterSecret = "a cluster secret for tests, long enough"
 
+// newWorld starts one. Tests with worlds of their own run beside each other.
 func newWorld(t *testing.T) *world {
+	t.Parallel()
+	return startWorld(t)
+}
+
+// startWorld starts one at once.
+func startWorld(t testing.TB) *world {
 	w := &world{t: t, db: chtest.New(t), now: day0, address: "http://first:9090"}
 	w.start()
 	t.Cleanup(func() { w.Stop() })

@@ -24,7 +24,7 @@ type lossyProxy struct {
 	done   sync.WaitGroup
 }
 
-func newLossyProxy(t *testing.T, server string) *lossyProxy {
+func newLossyProxy(t testing.TB, server string) *lossyProxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

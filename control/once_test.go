@@ -13,7 +13,7 @@ import (
 )
 
 // askOnce sends a request with an Idempotency-Key.
-func askOnce(t *testing.T, key, method, address, token, body string) answer {
+func askOnce(t testing.TB, key, method, address, token, body string) answer {
 	t.Helper()
 	return ask(t, method, address, token, body, "Idempotency-Key", key)
 }

@@ -39,10 +39,8 @@ func TestRequestOfAKilledProcessIsNotCarriedOutTwice(t *testing.T) {
 	for _, c := range []struct{ path, body, table string }{
 		{"/tokens", `{"name":"robot-%d","role":"editor"}`, "tokens"},
 		{"/links/token", `{"domain":"go.acme.example","campaign":"boots","influencer":"lena","sub1":"%d"}`, "links"},
-		{"/campaigns", `{"brand":"acme","campaign":"c%d","name":"C","destination":"https://acme-goods.example/"}`, "campaigns"},
 	} {
 		t.Run(c.table, func(t *testing.T) {
-			t.Parallel()
 			w := newWorld(t)
 			w.twoBrands()
 			token := w.token(control.Admin)
@@ -55,36 +53,48 @@ func TestRequestOfAKilledProcessIsNotCarriedOutTwice(t *testing.T) {
 				}
 				return nil
 			})
+			next := func() string { // process
+				left.Store(math.MaxInt32)
+				w.restart()
+				return w.serve() + "/api/v1" + c.path
+			}
+			next()
 			ended := true
 			for inserts := int32(0); ended; inserts++ {
 				body, key, before := fmt.Sprintf(c.body, inserts), fmt.Sprint("k", inserts), rows()
-				w.restart()
+				fresh := w.serve() + "/api/v1" + c.path // over a connection used before the client would try again by itself
 				left.Store(inserts)
-				_, err := try(t, "POST", w.serve()+"/api/v1"+c.path, token, body, "Idempotency-Key", key)
+				_, err := try(t, "POST", fresh, token, body, "Idempotency-Key", key)
 				ended = err != nil
-				left.Store(math.MaxInt32)
-				w.restart()
+				address := next()
 				stored := rows() - before
-				again := askOnce(t, key, "POST", w.serve()+"/api/v1"+c.path, token, body)
+				again := askOnce(t, key, "POST", address, token, body)
 				replayed := again.header.Get("Idempotency-Replayed") == "true"
-				if now := rows() - before; now != max(stored, 1) && (inserts == 0 || now != stored) {
-					t.Errorf("ended after %d inserts: %d rows stored, %d after the second request", inserts, stored, now)
-				}
+				var as string
 				switch {
-				case inserts == 0: // nothing was begun
-					if stored != 0 || again.status >= 300 || replayed {
-						t.Errorf("ended at once: %d rows stored, then %d %s", stored, again.status, again.body)
+				case inserts == 0:
+					as = "nothing was begun: it is carried out now"
+					stored++
+					if again.status >= 300 || replayed {
+						t.Errorf("%s: %d %s", as, again.status, again.body)
 					}
 				case ended:
+					as = fmt.Sprintf("ended after %d inserts: nobody knows", inserts)
 					if again.status != http.StatusConflict || !strings.Contains(again.body, "begun before") || replayed {
-						t.Errorf("ended after %d inserts: %d %s", inserts, again.status, again.body)
+						t.Errorf("%s: %d %s", as, again.status, again.body)
 					}
-				case stored != 1 || !replayed:
-					t.Errorf("not ended: %d rows stored, then %d %s", stored, again.status, again.body)
+				default:
+					as = "not ended: the answer is kept"
+					if !replayed {
+						t.Errorf("%s: %d %s", as, again.status, again.body)
+					}
 				}
-				other := askOnce(t, key, "POST", w.serve()+"/api/v1"+c.path, token, "{}")
+				if now := rows() - before; now != stored || stored > 1 || !ended && stored != 1 {
+					t.Errorf("%s: %d rows stored, then %d", as, stored, now)
+				}
+				other := askOnce(t, key, "POST", address, token, "{}")
 				if other.status != http.StatusUnprocessableEntity || !strings.Contains(other.body, "another request") {
-					t.Errorf("another request with the key of one that ended after %d inserts: %d %s", inserts, other.status, other.body)
+					t.Errorf("%s: another request with the key gets %d %s", as, other.status, other.body)
 				}
 			}
 		})
@@ -94,7 +104,6 @@ func TestRequestOfAKilledProcessIsNotCarriedOutTwice(t *testing.T) {
 // TestUnconfirmedRequestIsNotCarriedOutTwice: the change of a request that was answered 503 is stored before the next one, so the
 // same request is not carried out again.
 func TestUnconfirmedRequestIsNotCarriedOutTwice(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	token := w.token(control.Admin)
 	away, before := errors.New("ClickHouse is away"), one[uint64](w, "SELECT count() FROM tokens FINAL")
@@ -123,7 +132,6 @@ func TestUnconfirmedRequestIsNotCarriedOutTwice(t *testing.T) {
 
 // TestKeptAnswersAreBounded: a token that goes on and on with new keys waits, and of many long answers is kept only that they were given.
 func TestKeptAnswersAreBounded(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	w.tune = func(cfg *control.Config) { cfg.Keys, cfg.Answers = 3, 200 }
 	w.restart()

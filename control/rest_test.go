@@ -14,7 +14,7 @@ import (
 
 // A caller asks the API of a world with one token.
 type caller struct {
-	t             *testing.T
+	t             testing.TB
 	server, token string
 }
 
@@ -39,7 +39,7 @@ func (c caller) must(status int, method, path, body string, headers ...string) a
 }
 
 // fields reads an answer that is a JSON object.
-func (a answer) fields(t *testing.T) map[string]any {
+func (a answer) fields(t testing.TB) map[string]any {
 	t.Helper()
 	var fields map[string]any
 	if err := json.Unmarshal([]byte(a.body), &fields); err != nil {
