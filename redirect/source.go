@@ -21,6 +21,7 @@ type SourceConfig struct {
 	ClickHouse string        // DSN clickhouse://user:pass@host:9000/carom, several hosts allowed
 	Poll       time.Duration // how often changes are looked for: what a change waits before it is live
 	Timeout    time.Duration // for one look
+	ReadAll    time.Duration // for a read of all links, or of all that a change of their brand or campaign concerns
 	Prove      time.Duration // a part of the table is compared with ClickHouse so often; see prover
 
 	Snapshot      string        // file from which the node starts while ClickHouse does not answer; empty: none is kept
@@ -28,9 +29,10 @@ type SourceConfig struct {
 	SnapshotAge   time.Duration // and an unchanged one when the file is so old
 }
 
-// DefaultSource makes a change live in about a second.
+// DefaultSource makes a change live in about a second. Ten million links are read within a minute or two; a read that is cut off would
+// begin anew.
 func DefaultSource() SourceConfig {
-	return SourceConfig{Poll: 500 * time.Millisecond, Timeout: 2 * time.Minute, Prove: 5 * time.Second, SnapshotEvery: time.Minute, SnapshotAge: time.Hour}
+	return SourceConfig{Poll: 500 * time.Millisecond, Timeout: 2 * time.Minute, ReadAll: 15 * time.Minute, Prove: 5 * time.Second, SnapshotEvery: time.Minute, SnapshotAge: time.Hour}
 }
 
 // A Source keeps a server's table equal to the reference tables in ClickHouse: all of them at first, then what has a higher
@@ -159,9 +161,9 @@ func (s *Source) SnapshotAge() (age time.Duration, kept bool) { return s.keeper.
 
 // Refresh applies what has changed since the last call and gives the server a new table if anything has.
 func (s *Source) Refresh(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
+	look, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
-	newest, err := s.newestVersions(ctx)
+	newest, err := s.newestVersions(look)
 	if err != nil {
 		return err
 	}
@@ -172,7 +174,7 @@ func (s *Source) Refresh(ctx context.Context) error {
 		return nil
 	}
 	// Control writes parents first: whatever a link up to the version just seen needs is there when parents are read now.
-	if err := s.readParents(ctx); err != nil {
+	if err := s.readParents(look); err != nil {
 		return err
 	}
 	if err := s.readLinks(ctx, newest["links"]); err != nil {
@@ -342,9 +344,13 @@ func each(ctx context.Context, s *Source, table, columns string, row func(scanne
 
 // readLinks applies the links that changed up to a version, and those that have to be given again.
 func (s *Source) readLinks(ctx context.Context, upTo uint64) error {
-	if s.seen["links"] == 0 { // all links are read
-		return s.eachLink(ctx, "FINAL WHERE version <= ? ORDER BY link_id", upTo)
+	all, cancel := context.WithTimeout(ctx, s.config.ReadAll)
+	defer cancel()
+	if s.seen["links"] == 0 {
+		return s.eachLink(all, "FINAL WHERE version <= ? ORDER BY link_id", upTo)
 	}
+	ctx, cancelLook := context.WithTimeout(ctx, s.config.Timeout)
+	defer cancelLook()
 	// Without FINAL, which would go through all links: what was changed twice comes twice, in the order of its changes.
 	if err := s.eachLink(ctx, "WHERE version > ? AND version <= ? ORDER BY version", s.seen["links"], upTo); err != nil {
 		return err
@@ -353,7 +359,7 @@ func (s *Source) readLinks(ctx context.Context, upTo uint64) error {
 	if len(stale.Brands)+len(stale.Campaigns) == 0 {
 		return nil
 	}
-	return s.eachLink(ctx, `FINAL WHERE campaign_id IN ? OR (brand_id IN ? OR campaign_id IN ?)
+	return s.eachLink(all, `FINAL WHERE campaign_id IN ? OR (brand_id IN ? OR campaign_id IN ?)
 		AND (destination, fallback_url, utm_source, utm_medium, utm_campaign, utm_content, utm_term) != ('', '', '', '', '', '', '')
 		ORDER BY link_id`, ids(stale.Keyless), ids(stale.Brands), ids(stale.Campaigns))
 }
