@@ -158,23 +158,24 @@ func (c *catalog) domain(scope Scope, name string) (*domainRow, *brandRow, error
 
 // campaignAnywhere finds a campaign by its key alone among the brands of scope. The error is a *cellError.
 func (c *catalog) campaignAnywhere(scope Scope, key string) (*campaignRow, error) {
-	var found *campaignRow
-	for id, brand := range c.brands.byID {
-		campaign := c.campaigns.byKey[campaignKey{id, key}]
-		if campaign == nil || !scope.Sees(brand.Brand) {
-			continue
-		}
-		if found != nil {
-			both := []string{c.brands.byID[found.BrandID].Brand, brand.Brand}
-			slices.Sort(both)
-			return nil, refuse("campaign", "is ambiguous: brands %s have one each; use a token of the brand meant", strings.Join(both, ", "))
-		}
-		found = campaign
-	}
-	if found == nil {
+	ids := c.campaignIDs(scope, "", key)
+	switch len(ids) {
+	case 0:
 		return nil, refuse("campaign", "is unknown: import it with campaigns first")
+	case 1:
+		return c.campaigns.byID[ids[0]], nil
 	}
-	return found, nil
+	var brands []string
+	for _, id := range ids {
+		brands = append(brands, c.brands.byID[c.campaigns.byID[id].BrandID].Brand)
+	}
+	return nil, ambiguous("campaign", brands)
+}
+
+// ambiguous refuses a key that several brands have, in a file that cannot name one.
+func ambiguous(column string, brands []string) *cellError {
+	slices.Sort(brands)
+	return refuse(column, "is ambiguous: brands %s have one each; use a token of the brand meant", strings.Join(brands, ", "))
 }
 
 // currency is that of the brand, which is also what an empty cell means; any other one is refused.

@@ -31,13 +31,9 @@ func (c *Control) EachDestination(ctx context.Context, scope Scope, filter LinkF
 
 // listDestinations streams, as exportLinks does.
 func (c *Control) listDestinations(ctx context.Context, in *struct{ LinkFilter }) (*huma.StreamResponse, error) {
-	scope, filter := ScopeOf(ctx), in.LinkFilter
-	if _, _, err := c.catalog.Load().linksWhere(scope, filter); err != nil {
-		return nil, c.problem(err)
-	}
-	return c.stream("list destinations", func(ctx huma.Context) error {
+	return c.streamLinks(ctx, "list destinations", in.LinkFilter, func(ctx huma.Context, scope Scope) error {
 		ctx.SetHeader("Content-Type", jsonLines)
 		lines := json.NewEncoder(ctx.BodyWriter())
-		return c.EachDestination(ctx.Context(), scope, filter, func(d LinkDestination) error { return lines.Encode(d) })
-	}), nil
+		return c.EachDestination(ctx.Context(), scope, in.LinkFilter, func(d LinkDestination) error { return lines.Encode(d) })
+	})
 }

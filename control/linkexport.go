@@ -13,20 +13,16 @@ type exportRequest struct {
 
 // exportLinks streams: ten million links pass through it one by one.
 func (c *Control) exportLinks(ctx context.Context, in *exportRequest) (*huma.StreamResponse, error) {
-	scope, filter := ScopeOf(ctx), in.LinkFilter
-	if _, _, err := c.catalog.Load().linksWhere(scope, filter); err != nil {
-		return nil, c.problem(err)
-	}
-	return c.stream("export links", func(ctx huma.Context) error {
+	return c.streamLinks(ctx, "export links", in.LinkFilter, func(ctx huma.Context, scope Scope) error {
 		out := newLinkWriter(in.Format, ctx.BodyWriter())
 		ctx.SetHeader("Content-Type", out.contentType)
 		ctx.SetHeader("Content-Disposition", "attachment; filename=links."+in.Format)
 		if err := out.begin(); err != nil {
 			return err
 		}
-		if err := c.EachLink(ctx.Context(), scope, filter, out.write); err != nil {
+		if err := c.EachLink(ctx.Context(), scope, in.LinkFilter, out.write); err != nil {
 			return err
 		}
 		return out.end()
-	}), nil
+	})
 }

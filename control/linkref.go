@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
 	chcolumn "github.com/ClickHouse/clickhouse-go/v2/lib/column"
@@ -82,6 +81,5 @@ func (c *catalog) oneBrand(scope Scope, links []linkRef, column string) (linkRef
 	case 1:
 		return found[0], nil
 	}
-	slices.Sort(brands)
-	return linkRef{}, refuse(column, "is ambiguous: brands %s have one each; use a token of the brand meant", strings.Join(brands, ", "))
+	return linkRef{}, ambiguous(column, brands)
 }

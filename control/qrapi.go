@@ -56,14 +56,11 @@ func (c *Control) linkQR(ctx context.Context, in *linkQRRequest) (*qrAnswer, err
 
 // campaignQR streams: a campaign may have more links than pictures fit into memory.
 func (c *Control) campaignQR(ctx context.Context, in *campaignQRRequest) (*huma.StreamResponse, error) {
-	scope, filter := ScopeOf(ctx), LinkFilter{Brand: in.Brand, Campaign: in.Campaign}
-	if _, _, err := c.catalog.Load().linksWhere(scope, filter); err != nil {
-		return nil, c.problem(err)
-	}
 	if err := in.Check(); err != nil {
 		return nil, c.qrProblem(err)
 	}
-	return c.stream("draw QR codes", func(ctx huma.Context) error {
+	filter := LinkFilter{Brand: in.Brand, Campaign: in.Campaign}
+	return c.streamLinks(ctx, "draw QR codes", filter, func(ctx huma.Context, scope Scope) error {
 		ctx.SetHeader("Content-Type", "application/zip")
 		ctx.SetHeader("Content-Disposition", "attachment; filename="+in.Campaign+".zip")
 		out, err := qr.NewArchive(ctx.BodyWriter(), in.Config)
@@ -74,7 +71,7 @@ func (c *Control) campaignQR(ctx context.Context, in *campaignQRRequest) (*huma.
 			return err
 		}
 		return out.Close()
-	}), nil
+	})
 }
 
 // qrProblem names the parameter of what cannot be drawn.

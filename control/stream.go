@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"time"
@@ -23,6 +24,17 @@ func (c *Control) stream(what string, write func(huma.Context) error) *huma.Stre
 			panic(http.ErrAbortHandler)
 		}
 	}}
+}
+
+// streamLinks is a stream about the links that filter chooses. What the caller may not see is refused before it begins.
+func (c *Control) streamLinks(
+	ctx context.Context, what string, filter LinkFilter, write func(huma.Context, Scope) error,
+) (*huma.StreamResponse, error) {
+	scope := ScopeOf(ctx)
+	if _, _, err := c.catalog.Load().linksWhere(scope, filter); err != nil {
+		return nil, c.problem(err)
+	}
+	return c.stream(what, func(ctx huma.Context) error { return write(ctx, scope) }), nil
 }
 
 // A wrapped context can be embedded beside its method Context.

@@ -19,7 +19,7 @@ type auditListCommand struct {
 	Object string `placeholder:"KIND" help:"Changes of one sort of object only: links, campaigns, keys, tokens, …"`
 	Key    string `placeholder:"KEY" help:"Changes of the object with this key only."`
 	By     string `placeholder:"ID" help:"Changes by the token with this id only."`
-	Top    int    `default:"50" help:"How many (${default})."`
+	Limit  int    `default:"50" help:"How many (${default})."`
 
 	controlTarget
 }
@@ -36,7 +36,7 @@ func (c *auditListCommand) Run(ctx context.Context, terminal *console) error {
 	table := tabwriter.NewWriter(terminal.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "TIME\tTOKEN\tACTION\tOBJECT\tKEY\tBRAND\tROWS\tCHANGES")
 	filter := control.AuditFilter{Brand: c.Brand, Object: c.Object, Key: c.Key, Token: c.By}
-	for left, cursor := c.Top, ""; left > 0; {
+	for left, cursor := c.Limit, ""; left > 0; {
 		page, err := client.Audit(ctx, filter, cursor, min(left, auditPage))
 		if err != nil {
 			return err

@@ -265,7 +265,7 @@ func TestKeysAndTokensCommands(t *testing.T) {
 		t.Errorf("a revoked token: %+v", got)
 	}
 
-	audit := c.must("audit", "list", "--brand", "acme", "--top", "3")
+	audit := c.must("audit", "list", "--brand", "acme", "--limit", "3")
 	var did []string
 	for _, line := range strings.Split(strings.TrimSpace(audit), "\n")[1:] {
 		words := strings.Fields(line)

@@ -41,7 +41,7 @@ const linksPage = 1000
 
 type linksListCommand struct {
 	linkFilter
-	Limit int `default:"50" help:"How many."`
+	Limit int `default:"50" help:"How many (${default})."`
 
 	controlTarget
 }
