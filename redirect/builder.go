@@ -214,6 +214,9 @@ func (b *Builder) ownParts(x *linkTexts, v LinkRow, campaign Campaign, g group) 
 	if h := head(destination.URL, utm, campaign.ClickIDParam); !g.is(groupHead) || h != string(g.head()) {
 		x.head = []byte(h)
 	}
+	if v.UTM == (UTM{}) && g.is(groupTail) {
+		return nil
+	}
 	tail, err := compileTail(utm, constants{brand.Key, campaign.Key, v.Format.String()})
 	if err != nil {
 		return err
