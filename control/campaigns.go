@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"carom/control/sheet"
@@ -20,13 +21,9 @@ type campaignRow struct {
 	Niche          string    `ch:"niche"`
 	Starts         time.Time `ch:"starts"`
 	Ends           time.Time `ch:"ends"`
-	UTMSource      string    `ch:"utm_source"`
-	UTMMedium      string    `ch:"utm_medium"`
-	UTMCampaign    string    `ch:"utm_campaign"`
-	UTMContent     string    `ch:"utm_content"`
-	UTMTerm        string    `ch:"utm_term"`
 	ClickIDParam   string    `ch:"click_id_param"`
 	Enabled        bool      `ch:"enabled"`
+	utmFields
 	stamp
 }
 
@@ -54,7 +51,7 @@ func (k *campaignImport) identity() []string { return []string{"campaign", "bran
 func (k *campaignImport) owner(r *campaignRow) (uint32, string) { return r.BrandID, r.Campaign }
 
 func (k *campaignImport) columns() []column[campaignRow] {
-	return []column[campaignRow]{
+	return slices.Concat([]column[campaignRow]{
 		key[campaignRow]("brand").says("never changes").shown(func(r *campaignRow) string { return k.cat.brands.byID[r.BrandID].Brand }),
 		key[campaignRow]("campaign").says(aboutKeys + "; unique within the brand").shown(func(r *campaignRow) string { return r.Campaign }),
 		text("name", maxText, func(r *campaignRow) *string { return &r.Name }).must(),
@@ -66,14 +63,10 @@ func (k *campaignImport) columns() []column[campaignRow] {
 		text("niche", maxText, func(r *campaignRow) *string { return &r.Niche }),
 		moment("starts", func(r *campaignRow) *time.Time { return &r.Starts }).says("before it the links are not begun; null for no start"),
 		moment("ends", func(r *campaignRow) *time.Time { return &r.Ends }).says("the first moment at which the links are expired; null for never"),
-		template("utm_source", func(r *campaignRow) *string { return &r.UTMSource }).says(aboutTemplates),
-		template("utm_medium", func(r *campaignRow) *string { return &r.UTMMedium }).says(aboutTemplates),
-		template("utm_campaign", func(r *campaignRow) *string { return &r.UTMCampaign }).says(aboutTemplates),
-		template("utm_content", func(r *campaignRow) *string { return &r.UTMContent }).says(aboutTemplates),
-		template("utm_term", func(r *campaignRow) *string { return &r.UTMTerm }).says(aboutTemplates),
+	}, utmColumns(aboutTemplates, func(r *campaignRow) *utmFields { return &r.utmFields }), []column[campaignRow]{
 		value("click_id_param", func(r *campaignRow) *string { return &r.ClickIDParam }, equal, parseParam).
 			says("query parameter in which destinations receive the click id, " + defaultClickIDParam + " where empty"),
-	}
+	})
 }
 
 // parseParam reads the name of a query parameter.

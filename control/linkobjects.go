@@ -4,8 +4,6 @@ import (
 	"context"
 
 	"github.com/danielgtaylor/huma/v2"
-
-	"carom/redirect"
 )
 
 func (c *Control) registerLinkObjects(api huma.API) {
@@ -62,17 +60,11 @@ func (k *linkImport) told() []column[linkRow] {
 		of("why", "what its state comes from, and whether its key is retired", func(l *Link, r *linkRow) any { return k.view.why(r, l) }),
 		of("effective_destination", "where it leads: its own or the campaign's", func(_ *Link, r *linkRow) any { return k.view.destination(r) }),
 	}
-	for _, utm := range []struct {
-		name string
-		of   func(redirect.UTM) string
-	}{
-		{"source", func(u redirect.UTM) string { return u.Source }},
-		{"medium", func(u redirect.UTM) string { return u.Medium }},
-		{"campaign", func(u redirect.UTM) string { return u.Campaign }},
-		{"content", func(u redirect.UTM) string { return u.Content }},
-		{"term", func(u redirect.UTM) string { return u.Term }},
-	} {
-		columns = append(columns, of("effective_utm_"+utm.name, "its own or the campaign's", func(_ *Link, r *linkRow) any { return utm.of(k.view.utm(r)) }))
+	for _, own := range utmColumns("its own or the campaign's", func(f *utmFields) *utmFields { return f }) {
+		columns = append(columns, column[linkRow]{name: "effective_" + own.name, about: own.about, show: func(r *linkRow) (any, error) {
+			effective := utmOf(k.view.utm(r))
+			return own.show(&effective)
+		}})
 	}
 	return append(columns,
 		of("warnings", "what a person should look at", func(_ *Link, r *linkRow) any { return k.view.warnings(r) }).like(aList),

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,11 +25,6 @@ type linkRow struct {
 	Slug             string          `ch:"slug"`
 	Coupon           string          `ch:"coupon"`
 	Destination      string          `ch:"destination"`
-	UTMSource        string          `ch:"utm_source"`
-	UTMMedium        string          `ch:"utm_medium"`
-	UTMCampaign      string          `ch:"utm_campaign"`
-	UTMContent       string          `ch:"utm_content"`
-	UTMTerm          string          `ch:"utm_term"`
 	ContentFormat    string          `ch:"content_format"`
 	IntegrationStyle string          `ch:"integration_style"`
 	HasCTA           bool            `ch:"has_cta"`
@@ -43,6 +39,7 @@ type linkRow struct {
 	Expires          time.Time       `ch:"expires"`
 	FallbackURL      string          `ch:"fallback_url"`
 	Enabled          bool            `ch:"enabled"`
+	utmFields
 	stamp
 }
 
@@ -73,7 +70,7 @@ func (k *linkImport) columns() []column[linkRow] {
 	policy := func(r *linkRow) redirect.DestinationPolicy { return k.cat.policy(r.BrandID) }
 	anywhere := func(*linkRow) redirect.DestinationPolicy { return redirect.DestinationPolicy{} }
 	currency := func(r *linkRow) string { return r.Currency }
-	return []column[linkRow]{
+	return slices.Concat([]column[linkRow]{
 		key[linkRow]("link").says(aboutKeys + "; unique within the brand").shown(func(r *linkRow) string { return r.Link }),
 		key[linkRow]("domain").says("host of the short URL; never changes").shown(func(r *linkRow) string { return k.cat.domains.byID[r.DomainID].Host }),
 		key[linkRow]("campaign").says("never changes: old clicks hang on it").shown(func(r *linkRow) string {
@@ -86,11 +83,7 @@ func (k *linkImport) columns() []column[linkRow] {
 		value("coupon", func(r *linkRow) *string { return &r.Coupon }, equal, parseCoupon[linkRow]).
 			says("sales with it are the link's, without a click; kept in upper case"),
 		address("destination", func(r *linkRow) *string { return &r.Destination }, policy).says("its own; the campaign's where empty"),
-		template("utm_source", func(r *linkRow) *string { return &r.UTMSource }).says(aboutOverrides),
-		template("utm_medium", func(r *linkRow) *string { return &r.UTMMedium }).says(aboutOverrides),
-		template("utm_campaign", func(r *linkRow) *string { return &r.UTMCampaign }).says(aboutOverrides),
-		template("utm_content", func(r *linkRow) *string { return &r.UTMContent }).says(aboutOverrides),
-		template("utm_term", func(r *linkRow) *string { return &r.UTMTerm }).says(aboutOverrides),
+	}, utmColumns(aboutOverrides, func(r *linkRow) *utmFields { return &r.utmFields }), []column[linkRow]{
 		choice("content_format", func(r *linkRow) *string { return &r.ContentFormat },
 			"", "carousel", "image", "reel", "video", "story", "live", "post").says("of the post that shows the link"),
 		choice("integration_style", func(r *linkRow) *string { return &r.IntegrationStyle }, "", "native", "ad"),
@@ -109,7 +102,7 @@ func (k *linkImport) columns() []column[linkRow] {
 		address("fallback_url", func(r *linkRow) *string { return &r.FallbackURL }, policy).
 			says("where it leads when it is expired or disabled; the domain's where empty"),
 		flag("enabled", true, func(r *linkRow) *bool { return &r.Enabled }).says("its own switch; state tells what the edge does"),
-	}
+	})
 }
 
 // slug lets a link keep what it has, reserved or not.

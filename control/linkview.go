@@ -117,12 +117,7 @@ func (v *linkView) destination(r *linkRow) string {
 
 // utm are the link's own templates, otherwise its campaign's.
 func (v *linkView) utm(r *linkRow) redirect.UTM {
-	own := redirect.UTM{Source: r.UTMSource, Medium: r.UTMMedium, Campaign: r.UTMCampaign, Content: r.UTMContent, Term: r.UTMTerm}
-	campaign := v.cat.campaigns.byID[r.CampaignID]
-	return own.Or(redirect.UTM{
-		Source: campaign.UTMSource, Medium: campaign.UTMMedium, Campaign: campaign.UTMCampaign,
-		Content: campaign.UTMContent, Term: campaign.UTMTerm,
-	})
+	return r.templates().Or(v.cat.campaigns.byID[r.CampaignID].templates())
 }
 
 // warnings say what a person should look at.

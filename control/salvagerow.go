@@ -42,7 +42,7 @@ func (s *Salvage) influencerRow(v redirect.Influencer) *influencerRow {
 func (s *Salvage) campaignRow(c redirect.Campaign) *campaignRow {
 	return &campaignRow{
 		CampaignID: c.ID, Campaign: c.Key, BrandID: c.Brand, Name: c.Key, Destination: c.Destination, Starts: c.Starts, Ends: c.Ends,
-		UTMSource: c.UTM.Source, UTMMedium: c.UTM.Medium, UTMCampaign: c.UTM.Campaign, UTMContent: c.UTM.Content, UTMTerm: c.UTM.Term,
+		utmFields:    utmOf(c.UTM),
 		ClickIDParam: c.ClickIDParam, Enabled: c.Enabled, stamp: s.stamp,
 	}
 }
@@ -51,7 +51,7 @@ func (s *Salvage) linkRow(l redirect.LinkRow) *linkRow {
 	row := &linkRow{
 		LinkID: l.ID, Link: l.Key, BrandID: l.Brand, CampaignID: l.Campaign, InfluencerID: l.Influencer, DomainID: l.Domain,
 		KeyID: l.KeyID, Slug: l.Slug, Coupon: l.Coupon, Destination: l.Destination,
-		UTMSource: l.UTM.Source, UTMMedium: l.UTM.Medium, UTMCampaign: l.UTM.Campaign, UTMContent: l.UTM.Content, UTMTerm: l.UTM.Term,
+		utmFields:     utmOf(l.UTM),
 		ContentFormat: l.Format.String(), Starts: l.Starts, Expires: l.Expires, FallbackURL: l.Fallback, Enabled: l.Enabled,
 		stamp: s.stamp,
 	}
