@@ -41,12 +41,7 @@ func (r *rivals) register(reg prometheus.Registerer) {
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "carom_node_conflict",
 		Help: "1 while another process works under this node's number or from a copy of its spool.",
-	}, func() float64 {
-		if r.conflict.Load() {
-			return 1
-		}
-		return 0
-	}))
+	}, func() float64 { return oneWhile(&r.conflict) }))
 }
 
 // look asks what others have told. That ClickHouse cannot be asked says nothing: the next look will.
