@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -121,18 +122,45 @@ func (f *File) Verify() error {
 }
 
 func (f *File) verifyTable(t Table) error {
-	entry, err := f.open(t.file())
+	entry, err := f.openTable(t)
 	if err != nil {
 		return err
 	}
 	defer entry.Close()
-	sum := sha256.New()
-	n, err := io.Copy(sum, entry)
-	if err != nil {
+	if _, err := io.Copy(io.Discard, entry); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, t.file(), err)
 	}
-	if uint64(n) != t.Bytes || hex.EncodeToString(sum.Sum(nil)) != t.SHA256 {
-		return fmt.Errorf("%w: the checksum of %s is not that of the manifest", ErrDamaged, t.file())
+	return entry.whole()
+}
+
+// A tableEntry is the file of a table while it is read. Its sum is taken each time: others may write to a backup that was verified.
+type tableEntry struct {
+	fs.File
+	table Table
+	sum   hash.Hash
+	read  counter
+}
+
+func (f *File) openTable(t Table) (*tableEntry, error) {
+	entry, err := f.open(t.file())
+	if err != nil {
+		return nil, err
+	}
+	return &tableEntry{File: entry, table: t, sum: sha256.New()}, nil
+}
+
+func (e *tableEntry) Read(b []byte) (int, error) {
+	n, err := e.File.Read(b)
+	for _, w := range [...]io.Writer{e.sum, &e.read} {
+		_, _ = w.Write(b[:n]) // neither fails
+	}
+	return n, err
+}
+
+// whole is ErrDamaged unless all that was read is what the manifest says.
+func (e *tableEntry) whole() error {
+	if e.read.bytes != e.table.Bytes || hex.EncodeToString(e.sum.Sum(nil)) != e.table.SHA256 {
+		return fmt.Errorf("%w: the checksum of %s is not that of the manifest", ErrDamaged, e.table.file())
 	}
 	return nil
 }
@@ -155,9 +183,10 @@ func (r *rowReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// each calls do with a pointer to each row of a table, a new one each time.
+// each calls do with a pointer to each row of a table, a new one each time. It returns ErrDamaged, in the end, where they are not
+// the rows that the manifest tells of.
 func (f *File) each(t Table, row reflect.Type, do func(reflect.Value) error) error {
-	entry, err := f.open(t.file())
+	entry, err := f.openTable(t)
 	if err != nil {
 		return err
 	}
@@ -169,7 +198,7 @@ func (f *File) each(t Table, row reflect.Type, do func(reflect.Value) error) err
 		bounded.left = maxRow
 		err := lines.Decode(value.Interface())
 		if errors.Is(err, io.EOF) && n == t.Rows+1 {
-			return nil
+			return entry.whole()
 		}
 		if err != nil {
 			return fmt.Errorf("%w: row %d of %s: %w", ErrDamaged, n, t.file(), err)
