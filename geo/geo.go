@@ -100,6 +100,9 @@ func New(config Config) (*DB, error) {
 // Start reads every file and then watches them until Stop or until ctx ends. Unless the configuration says Optional,
 // a file that cannot be used is an error, and nothing keeps running.
 func (db *DB) Start(ctx context.Context) error {
+	if len(db.files) == 0 {
+		db.config.Logger.Warn("no geo database: clicks get no country; name one, as with --geo-country")
+	}
 	var errs []error
 	for _, f := range db.files {
 		if err := db.refresh(f); err != nil {

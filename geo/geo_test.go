@@ -2,6 +2,7 @@ package geo
 
 import (
 	"encoding/json"
+	"log/slog"
 	"net/netip"
 	"os"
 	"strings"
@@ -165,9 +166,13 @@ func TestCountryDatabaseGivesCountriesOnly(t *testing.T) {
 }
 
 func TestLocateWithoutDatabases(t *testing.T) {
-	db := started(t, func(*Config) {})
+	var log strings.Builder
+	db := started(t, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 	if got := db.Locate(netip.MustParseAddr("8.8.8.8")); got != (Place{}) {
 		t.Errorf("got %+v", got)
+	}
+	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "clicks get no country") {
+		t.Errorf("the log says %q", log.String())
 	}
 	if age := db.Age(time.Now()); age != 0 {
 		t.Errorf("nothing is %v old", age)

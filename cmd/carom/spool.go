@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"carom/deploy/engine"
 	"carom/geo"
 	"carom/ingest"
 )
@@ -109,7 +110,7 @@ func (c *spoolReplayCommand) Run(ctx context.Context, terminal *console, log *sl
 		fmt.Fprintf(terminal.Out, "nothing to deliver: spool %s of node %d is empty\n", before.Spool, before.Node)
 		return nil
 	}
-	places, err := geo.New(c.geoConfig(log))
+	places, err := geo.New(c.places(log))
 	if err != nil {
 		return err
 	}
@@ -139,6 +140,15 @@ func (c *spoolReplayCommand) Run(ctx context.Context, terminal *console, log *sl
 		writeLedger(terminal.Out, after)
 	}
 	return err
+}
+
+// places are the databases that were named; otherwise the one that a carom up of this machine locates clicks with.
+func (c *spoolReplayCommand) places(log *slog.Logger) geo.Config {
+	config := c.geoConfig(log)
+	if config.Country == "" && config.City == "" {
+		config.Country = engine.CountryDB()
+	}
+	return config
 }
 
 // rescue delivers what ClickHouse does not hold, and prints what that was.

@@ -72,6 +72,19 @@ func Install(ctx context.Context, progress io.Writer) (Assets, error) {
 	}, nil
 }
 
+// CountryDB is the country database that came with an installed engine; empty where none is installed.
+func CountryDB() string {
+	cache, err := cacheDir()
+	if err != nil || !hasPackage {
+		return ""
+	}
+	in := installer{cache: cache, lock: packageLock}
+	if !complete(in.dir()) {
+		return ""
+	}
+	return filepath.Join(in.dir(), countryDBFile)
+}
+
 func findBinary() (Assets, error) {
 	binary, err := exec.LookPath("clickhouse")
 	if err != nil {

@@ -41,6 +41,9 @@ var makeAll = makeFile(libraryFile, librarySize) + makeFile(countryDBFile, count
 func TestInstallFetchesOnce(t *testing.T) {
 	t.Setenv("CAROM_CACHE", t.TempDir())
 	calls := fakeNPM(t, makeAll)
+	if got := CountryDB(); got != "" {
+		t.Errorf("country database %s before there is an installation", got)
+	}
 
 	var all sync.WaitGroup
 	for range 8 {
@@ -49,7 +52,7 @@ func TestInstallFetchesOnce(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			for _, path := range []string{assets.Library, assets.CountryDB} {
+			for _, path := range []string{assets.Library, assets.CountryDB, CountryDB()} {
 				if _, err := os.Stat(path); err != nil {
 					t.Error(err)
 				}
