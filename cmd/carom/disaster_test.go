@@ -214,7 +214,8 @@ func TestRestoreRefuses(t *testing.T) {
 	if got := carom("restore", file, "--data", s.dir); got.code != exitFailed || !strings.Contains(got.errOut, "is not empty") {
 		t.Errorf("into a world: exit code %d, %q", got.code, got.errOut)
 	}
-	if got := carom("restore", file, "--data", s.dir, "--check"); got.code != exitDone || !strings.Contains(got.out, "links") {
+	if got := carom("restore", file, "--data", s.dir, "--check"); got.code != exitDone || !strings.Contains(got.out, "links") ||
+		!strings.Contains(got.errOut, "the cluster of this secret has written it") {
 		t.Errorf("--check: exit code %d, %q, %q", got.code, got.out, got.errOut)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -39,6 +40,9 @@ func startEngine(ctx context.Context, assets engine.Assets, dir string, ports en
 	}
 	config.NativePort, config.HTTPPort, config.Log = ports.NativePort, ports.HTTPPort, log
 	first, err := engine.Start(ctx, config)
+	if errors.Is(err, engine.ErrPortInUse) {
+		return nil, fmt.Errorf("%w with --clickhouse-native-port or --clickhouse-http-port", err)
+	}
 	if err != nil {
 		return nil, err
 	}

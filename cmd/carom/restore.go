@@ -58,7 +58,7 @@ func (c *restoreCommand) Run(ctx context.Context, log *slog.Logger, terminal *co
 	defer func() { err = errors.Join(err, world.close()) }()
 	status.clear()
 	if c.Check {
-		return world.describe(terminal.Out)
+		return c.tell(terminal, world)
 	}
 	dsn, stop, err := c.database(ctx, terminal, log)
 	if err != nil {
@@ -78,6 +78,19 @@ func (c *restoreCommand) Run(ctx context.Context, log *slog.Logger, terminal *co
 			fmt.Fprintln(terminal.Out, "  "+lost)
 		}
 	}
+	return nil
+}
+
+// tell says what the check has found.
+func (c *restoreCommand) tell(terminal *console, world lostWorld) error {
+	if err := world.describe(terminal.Out); err != nil {
+		return err
+	}
+	if c.Snapshot != "" || c.Unsigned {
+		fmt.Fprintln(terminal.Err, "It is whole.")
+		return nil
+	}
+	fmt.Fprintln(terminal.Err, "It is whole, and the cluster of this secret has written it.")
 	return nil
 }
 

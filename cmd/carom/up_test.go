@@ -55,7 +55,7 @@ func TestUp(t *testing.T) {
 		for _, test := range []struct{ what, dir, flag, says string }{
 			{"public port", elsewhere, "--listen=" + first.public, "listen on " + first.public},
 			{"admin port", elsewhere, "--admin=" + adminAddress, "listen on " + adminAddress},
-			{"ClickHouse port", elsewhere, "--clickhouse-http-port=" + clickhousePort, "port is in use: 127.0.0.1:" + clickhousePort},
+			{"ClickHouse port", elsewhere, "--clickhouse-http-port=" + clickhousePort, "port is in use: 127.0.0.1:" + clickhousePort + ": stop what listens there, or name another port with --clickhouse-native-port"},
 			{"data directory", dir, "--empty", "in use by process"},
 		} {
 			second := spawn(t, "up", "--data", test.dir, "--listen=127.0.0.1:0", "--admin=127.0.0.1:0",
