@@ -11,7 +11,7 @@ import (
 
 // clickhouseCommand runs the embedded engine alone.
 type clickhouseCommand struct {
-	Data string `required:"" type:"path" placeholder:"DIR" env:"CAROM_DATA" help:"Directory of the tables, made when missing."`
+	Data string `required:"" type:"path" placeholder:"DIR" help:"Directory of the tables, made when missing; that of a carom up is clickhouse in its own."`
 
 	enginePorts
 }
