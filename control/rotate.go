@@ -198,9 +198,16 @@ func (c *Control) RetireKey(ctx context.Context, scope Scope, brand string, kind
 
 // A keyName is how people name a key.
 type keyName struct {
-	brand string
+	brand string // empty for the cluster's
 	kind  redirect.KeyKind
 	id    string
+}
+
+func (n keyName) String() string {
+	if n.brand == "" {
+		return fmt.Sprintf("%s key %q of the cluster", n.kind, n.id)
+	}
+	return fmt.Sprintf("%s key %q of brand %q", n.kind, n.id, n.brand)
 }
 
 // changeKey stores what change makes of a key: its row first, or nothing.
@@ -218,11 +225,11 @@ func (c *Control) changeKey(ctx context.Context, scope Scope, name keyName, acti
 	}
 	row, ok := cat.keys[keyPlace{owner, name.kind, name.id}]
 	if !ok {
-		return Key{}, fmt.Errorf("%s key %q of brand %q: %w", name.kind, name.id, name.brand, ErrNotFound)
+		return Key{}, fmt.Errorf("%s: %w", name, ErrNotFound)
 	}
 	rows, err := change(cat, row, c.stamp())
 	if err != nil {
-		return Key{}, fmt.Errorf("%s key %q of brand %q: %w", name.kind, name.id, name.brand, err)
+		return Key{}, fmt.Errorf("%s: %w", name, err)
 	}
 	if len(rows) == 0 {
 		return cat.key(row), nil
