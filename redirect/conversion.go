@@ -146,7 +146,7 @@ func setAmount(c *ingest.Conversion, d *Domain, m message) *refusal {
 	case !isCurrency:
 		return refuseField("currency", "is not a code of ISO 4217 in upper case")
 	case currency != d.Brand.Currency:
-		return refuseField("currency", "is not %s, and the brand has imported no exchange rates", d.Brand.Currency)
+		return refuseField("currency", "is not %s, the brand's currency", d.Brand.Currency)
 	case amount == "":
 		return nil
 	}
