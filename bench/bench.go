@@ -167,6 +167,11 @@ func (b *bench) startServers(ctx context.Context) (err error) {
 	if b.bare, err = startBare(ctx, b.cpus.server, b.result.LocationBytes); err != nil {
 		return err
 	}
+	return b.settle(ctx)
+}
+
+// settle asks every server for a link, looks whether they answer alike, and stops them until they are measured.
+func (b *bench) settle(ctx context.Context) error {
 	for _, p := range b.servers() {
 		location, err := probe(ctx, p.addr, b.world)
 		if err != nil {
@@ -177,12 +182,7 @@ func (b *bench) startServers(ctx context.Context) (err error) {
 		}
 	}
 	b.clicks += uint64(len(b.nodes())) // the probes
-	return b.pauseServers(ctx)
-}
-
-// pauseServers stops all servers until they are measured.
-func (b *bench) pauseServers(ctx context.Context) error {
-	for _, n := range b.nodes() { // one that is stopped while it connects to the engine takes it along
+	for _, n := range b.nodes() {      // one that connects to the engine while either is stopped takes it along
 		if _, err := n.drain(ctx); err != nil {
 			return err
 		}

@@ -83,7 +83,8 @@ func (b *bench) startScale(ctx context.Context) (many *stream, err error) {
 		}
 		m.t.Anon = now.anon
 	}
-	if err := b.pauseServers(ctx); err != nil {
+	b.result.LocationBytes = len(b.world.location(1))
+	if err := b.settle(ctx); err != nil {
 		return nil, err
 	}
 	links := b.world.links
