@@ -85,6 +85,39 @@ func TestKeepFree(t *testing.T) {
 	ballast(t, dir, c.KeepFree)
 }
 
+// However often a process is killed on a full disk, the next one leaves the room that sending needs, goes on from what is there, and
+// takes records again once some of it is released.
+func TestRestartsKeepFree(t *testing.T) {
+	dir := faults.Tmpfs(t, 4<<20, faults.AnyFiles)
+	c := spooled(filepath.Join(dir, "ring"), 2)
+	c.BudgetBytes, c.KeepFree = 64<<20, 1<<20
+	r, _ := open(t, c, nil)
+	took, _ := fill(t, r)
+	for range 20 {
+		closed(t, r)
+		vanish(t, r)
+		var found Recovered
+		if r, found = open(t, c, nil); found.Records != uint64(took) {
+			t.Fatalf("%d records of %d are found", found.Records, took)
+		}
+		for hint := range uint64(c.Lanes) { // what a lane has taken keeps its file
+			if push(r, hint, []byte("one")) {
+				took++
+			}
+		}
+	}
+	ballast(t, dir, c.KeepFree)()
+	readAll(r)
+	r.Release(r.Mark(nil))
+	for hint := range uint64(c.Lanes) {
+		waitFor(t, "released segments to make room", func() bool {
+			r.Refill()
+			return push(r, hint, []byte("again"))
+		})
+	}
+	closed(t, r)
+}
+
 // On a full disk, what was read of an earlier process's segments makes room for new ones.
 func TestDiskFullOfOldSegments(t *testing.T) {
 	dir := faults.Tmpfs(t, 4<<20, faults.AnyFiles)

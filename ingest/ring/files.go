@@ -18,8 +18,9 @@ type files struct {
 	config   Config
 	lock     *os.File
 	disk     syncFunc
-	counters []byte // mapped; a cache line for each lane, its first word counts refusals
-	counted  uint64 // syncer only: the sum of them that is on the disk
+	counters []byte   // mapped; a cache line for each lane, its first word counts refusals
+	counted  uint64   // syncer only: the sum of them that is on the disk
+	first    []uint32 // number of each lane's first file; never changes after start
 
 	mu      sync.Mutex        // not held over a system call; guards the fields below
 	wanted  map[int]uint32    // number of the file to make, by lane
@@ -60,10 +61,12 @@ func newFiles(c Config, disk syncFunc) (*files, error) {
 }
 
 // start begins to prepare and to sync. Each lane's first file is made before it returns, so that a directory that cannot
-// be written is known now.
+// be written is known now; but none that would take from what was recovered the room that sending it needs, however often a
+// process starts: then the keeper makes it, once what was sent has left.
 func (fs *files) start(next []uint32) error {
+	fs.first = next
 	for lane, number := range next {
-		if fs.count >= fs.limit() {
+		if fs.count >= fs.limit() || fs.fits() && errors.Is(fs.roomFor(lane, number), unix.ENOSPC) {
 			break
 		}
 		f, err := createFile(fs.config.Dir, fs.header(lane, number), fs.disk)
@@ -237,7 +240,7 @@ func (fs *files) prepare(lane int) error {
 	made := 0
 	if f != nil {
 		err = f.recycle(fs.config.Dir, fs.header(lane, number), fs.config.SyncEvery == 0)
-	} else if err = fs.leavesRoom(); err == nil {
+	} else if err = fs.roomFor(lane, number); err == nil {
 		if f, err = createFile(fs.config.Dir, fs.header(lane, number), fs.disk); err == nil {
 			made = 1
 		}
@@ -259,6 +262,32 @@ func (fs *files) prepare(lane int) error {
 	return nil
 }
 
+// roomFor fails as leavesRoom does, but not where each lane is to have its first file: a ring has as many files as lanes on any disk that
+// they fit.
+func (fs *files) roomFor(lane int, number uint32) error {
+	fs.mu.Lock()
+	few := fs.count < fs.config.Lanes
+	fs.mu.Unlock()
+	if few && number == fs.first[lane] {
+		return nil
+	}
+	return fs.leavesRoom()
+}
+
+// fits reports whether a segment could be made at all.
+func (fs *files) fits() bool {
+	st, err := fs.room()
+	return err == nil && st.Bavail*uint64(st.Bsize) >= uint64(fs.config.SegmentBytes)
+}
+
+// room is what the disk has.
+func (fs *files) room() (st unix.Statfs_t, err error) {
+	if err := unix.Statfs(fs.config.Dir, &st); err != nil {
+		return st, fmt.Errorf("room on the disk of %s: %w", fs.config.Dir, err)
+	}
+	return st, nil
+}
+
 // keepFiles is how many files can be made on the disk besides segments: what is being sent, what it is cut into, rows set aside, and all
 // of it for clicks and for conversions.
 const keepFiles = 8
@@ -266,9 +295,9 @@ const keepFiles = 8
 // leavesRoom fails with ENOSPC where another segment would take of the disk what is to be kept free, a file for each lane of the next
 // start included.
 func (fs *files) leavesRoom() error {
-	var st unix.Statfs_t
-	if err := unix.Statfs(fs.config.Dir, &st); err != nil {
-		return fmt.Errorf("room on the disk of %s: %w", fs.config.Dir, err)
+	st, err := fs.room()
+	if err != nil {
+		return err
 	}
 	if free, need := st.Bavail*uint64(st.Bsize), uint64(fs.config.SegmentBytes+fs.config.KeepFree); free < need {
 		return fmt.Errorf("make a segment in %s: %w: %d bytes are free and %d are needed, %d of them for what is being sent",
