@@ -128,6 +128,12 @@ type keysRetireCommand struct {
 	ID string `name:"key-id" required:"" placeholder:"ID" help:"Id of the key, as carom keys list shows it."`
 }
 
+// Help says how links come back.
+func (keysRetireCommand) Help() string {
+	return "Links without a slug whose codes a retired key has signed have no short URL, until carom keys new puts another key into the " +
+		"free slot: then they have new codes. What was printed stays unknown."
+}
+
 // Run retires the key.
 func (c *keysRetireCommand) Run(ctx context.Context, terminal *console) error {
 	client, err := c.client()
