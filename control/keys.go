@@ -30,9 +30,15 @@ var (
 	ErrKeyKind  = errors.New("this kind of key is not made that way")
 	ErrNoSlot   = errors.New("all signing slots are in use: retire a key first, which breaks the codes it has signed")
 	ErrKeyInUse = errors.New("the key is active: rotate first, so that another one takes over")
+	// ErrManyKeys refuses one more key of a kind that has no slots.
+	ErrManyKeys = fmt.Errorf("%d keys of this kind are in use, and nodes try them one after the other: retire one first", mostKeys)
 	// ErrKeyRetired refuses to bring a key back: its secret is gone.
 	ErrKeyRetired = errors.New("the key is retired: its secret is gone")
 )
+
+// mostKeys is how many postback keys of a brand, or click-id keys, are not retired: a node tries them all on a forged signature, so that
+// the keys of one brand take time from the clicks of all.
+const mostKeys = 16
 
 // codeKeyLen is the length of a brand's signing key in bytes; clickIDKeyLen that of the cluster's AES key.
 const (

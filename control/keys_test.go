@@ -189,6 +189,33 @@ func TestPostbackKeysStandSideBySide(t *testing.T) {
 	}
 }
 
+// A brand cannot make nodes try keys without end on each forged postback; a retired one makes room.
+func TestKeysWithoutSlotsAreBounded(t *testing.T) {
+	w := newWorld(t)
+	w.twoBrands()
+	ctx, all := t.Context(), control.LocalScope()
+	var refused error
+	made := 0
+	for ; made < 100 && refused == nil; made++ {
+		_, _, refused = w.NewKey(ctx, all, "acme", redirect.KeyPostback)
+	}
+	if !errors.Is(refused, control.ErrManyKeys) {
+		t.Fatalf("after %d postback keys: %v, want ErrManyKeys", made, refused)
+	}
+	if _, _, err := w.RotateKey(ctx, all, "acme", redirect.KeyPostback); !errors.Is(err, control.ErrManyKeys) {
+		t.Errorf("rotation to one more: %v, want ErrManyKeys", err)
+	}
+	if _, _, err := w.NewKey(ctx, all, "other", redirect.KeyPostback); err != nil {
+		t.Errorf("another brand's key: %v", err)
+	}
+	if _, err := w.RetireKey(ctx, all, "acme", redirect.KeyPostback, "1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := w.NewKey(ctx, all, "acme", redirect.KeyPostback); err != nil {
+		t.Errorf("in the place of a retired one: %v", err)
+	}
+}
+
 // A key of each kind is made before it is needed, takes over, gives way again and is retired; each step has its date.
 func TestKeysTakeOver(t *testing.T) {
 	for _, kind := range []struct {

@@ -50,7 +50,7 @@ func (c *Control) registerKeys(api huma.API) {
 		})
 	made := once.WithSecret(operation("new-key", http.MethodPost, "/keys", Admin, "Make a key beside those in use"))
 	made.Description = "A postback key counts at once. Of the other kinds one key is active: the new one only verifies, until it is rotated to. " +
-		"A brand has four slots for code keys."
+		"A brand has four slots for code keys; of the other kinds 16 may be in use."
 	huma.Register(api, made, func(ctx context.Context, in *struct{ Body KeyRequest }) (*struct{ Body NewKey }, error) {
 		return c.newKeyAnswer(c.NewKey(ctx, ScopeOf(ctx), in.Body.Brand, in.Body.Kind))
 	})

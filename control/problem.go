@@ -74,8 +74,8 @@ func (c *Control) problem(err error) error {
 		return huma.Error400BadRequest(err.Error(), detail("body"))
 	case errors.Is(err, ErrPrecondition):
 		return huma.Error412PreconditionFailed(err.Error(), detail("header.If-Match"))
-	case errors.Is(err, ErrAmbiguous), errors.Is(err, ErrNoSlot), errors.Is(err, ErrKeyInUse), errors.Is(err, ErrKeyRetired),
-		errors.Is(err, ErrHangsOn):
+	case errors.Is(err, ErrAmbiguous), errors.Is(err, ErrNoSlot), errors.Is(err, ErrManyKeys), errors.Is(err, ErrKeyInUse),
+		errors.Is(err, ErrKeyRetired), errors.Is(err, ErrHangsOn):
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, ErrStandby):
 		return huma.Error503ServiceUnavailable(err.Error())

@@ -148,8 +148,12 @@ func (c *catalog) yield(to keyPlace, with stamp) (rows []keyRow) {
 	return rows
 }
 
-// freeKeyID is the id of a new key: a signing slot that holds none or a retired one, otherwise the next number.
+// freeKeyID is the id of a new key: a signing slot that holds none or a retired one, otherwise the next number. The error is ErrNoSlot
+// or ErrManyKeys.
 func (c *catalog) freeKeyID(brand uint32, kind redirect.KeyKind) (string, error) {
+	if kind != redirect.KeyCode && len(c.keysOf(brand, kind)) >= mostKeys {
+		return "", ErrManyKeys
+	}
 	for n := 0; ; n++ {
 		if kind == redirect.KeyCode && n == redirect.KeySlots {
 			return "", ErrNoSlot
