@@ -40,9 +40,9 @@ func (c *resolveCommand) Run(terminal *console) error {
 	if err != nil {
 		return err
 	}
-	at := c.At
+	now, at := time.Now(), c.At
 	if at.IsZero() {
-		at = time.Now()
+		at = now
 	}
 	x, err := explainer.Explain(c.URL, at)
 	switch {
@@ -53,7 +53,7 @@ func (c *resolveCommand) Run(terminal *console) error {
 	case c.Format == "json":
 		return printJSON(terminal.Out, x)
 	}
-	return printExplanation(terminal, x)
+	return printExplanation(terminal, x, now)
 }
 
 // sealer opens the keys of the snapshot; nil without a cluster secret.
@@ -71,7 +71,10 @@ func (c *resolveCommand) sealer() (*redirect.Sealer, error) {
 	return redirect.NewSealer(secret)
 }
 
-func printExplanation(terminal *console, x redirect.Explanation) error {
+// freshSnapshot is the age up to which a snapshot passes for what nodes know now.
+const freshSnapshot = 5 * time.Second
+
+func printExplanation(terminal *console, x redirect.Explanation, now time.Time) error {
 	table := tabwriter.NewWriter(terminal.Out, 0, 0, 2, ' ', 0)
 	for _, s := range x.Steps {
 		mark := "  "
@@ -89,9 +92,12 @@ func printExplanation(terminal *console, x redirect.Explanation) error {
 		}
 	}
 	fmt.Fprintf(table, "  outcome\t%s; a click row: %s\n", x.Outcome, click)
+	if age := now.Sub(x.Taken); age > freshSnapshot {
+		fmt.Fprintf(table, "  snapshot\tas of %s, %s before now: nodes may know more\n", x.Taken.Format(time.RFC3339), age.Round(time.Second))
+	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(terminal.Err, "as of the snapshot of %s, asked at %s\n", x.Taken.Format(time.RFC3339), x.At.Format(time.RFC3339))
+	fmt.Fprintf(terminal.Err, "asked at %s\n", x.At.Format(time.RFC3339))
 	return nil
 }
