@@ -21,6 +21,8 @@ type SpoolReport struct {
 	Copied  bool       `json:"copied"`                   // made by copying files: the original may exist and be in use
 	Ahead   string     `json:"copy_delivered,omitempty"` // where ClickHouse was asked: what it holds that this spool never sent
 	Kinds   []KindPart `json:"kinds"`                    // clicks, then conversions
+
+	Rescue *SpoolReport `json:"rescue,omitempty"` // the spool inside, where only that is delivered: see Rescue
 }
 
 // A SpoolUse says how the last process of a spool left it.
@@ -113,8 +115,15 @@ func Inspect(dir string, each func(line []byte) error) (*SpoolReport, error) {
 		}
 		r.Kinds = append(r.Kinds, part)
 	}
-	return r, nil
+	begun, err := rescueBegun(dir)
+	if err == nil && begun {
+		r.Rescue, err = Inspect(filepath.Join(dir, RescueDir), nil)
+	}
+	return r, err
 }
+
+// Rescued reports whether a Rescue has delivered everything: the directory may be removed.
+func (r *SpoolReport) Rescued() bool { return r.Rescue != nil && r.Rescue.Waiting() == 0 }
 
 // Waiting is how many records are not known to be stored.
 func (r *SpoolReport) Waiting() (n uint64) {
@@ -218,15 +227,22 @@ func (r *SpoolReport) Ask(ctx context.Context, dsn string) error {
 			}
 			b.Stored = &rows
 		}
+	}
+	err = r.sole(ctx, w)
+	if errors.Is(err, errCopyDelivered) {
+		r.Ahead, err = err.Error(), nil
+	}
+	return err
+}
+
+// sole fails with errCopyDelivered where a host holds more than the spool has sent of a kind whose state can be read.
+func (r *SpoolReport) sole(ctx context.Context, w *writer) error {
+	for _, k := range r.Kinds {
 		if k.State != "" {
 			continue
 		}
-		err := soleDelivery(ctx, w, heldIn(k.Kind), r.Spool, k.Batch)
-		if err != nil && !errors.Is(err, errCopyDelivered) {
+		if err := soleDelivery(ctx, w, heldIn(k.Kind), r.Spool, k.Batch); err != nil {
 			return err
-		}
-		if err != nil {
-			r.Ahead = err.Error()
 		}
 	}
 	return nil

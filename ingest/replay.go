@@ -24,7 +24,7 @@ const progressEvery = 200 * time.Millisecond
 // Replay delivers what the spool c.Spool holds, as its node would have: under the same tokens, so that what the node had sent
 // already is not stored again. It returns when ClickHouse has acknowledged everything, or when ctx ends; then the rest stays, and the
 // next replay, or the node, goes on. adopt makes a copied spool the original. A spool in use, a copy that is not adopted, one of
-// which a copy was delivered, and one without a usable state are refused with ErrSpool and left as they are.
+// which a copy was delivered, one without a usable state and one that a Rescue has begun with are refused with ErrSpool and left as they are.
 func Replay(ctx context.Context, c Config, adopt bool, places *geo.DB, progress func(ReplayProgress), log *slog.Logger) (err error) {
 	report, err := Inspect(c.Spool, nil)
 	if err != nil {
@@ -64,6 +64,12 @@ const replaySegment = 64 << 10
 func (r *SpoolReport) replayable(adopt bool) error {
 	if err := r.free(adopt); err != nil {
 		return err
+	}
+	switch {
+	case r.Rescued():
+		return fmt.Errorf("%w: what %s held was delivered by id: it may be removed", ErrSpool, r.Dir)
+	case r.Rescue != nil:
+		return fmt.Errorf("%w: %s is being delivered by id, %d records are left: finish that with --by-id", ErrSpool, r.Dir, r.Rescue.Waiting())
 	}
 	for _, k := range r.Kinds {
 		if k.State != "" {

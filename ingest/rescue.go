@@ -50,6 +50,7 @@ const (
 // fresh identity, and that is replayed: interrupted at any moment it can be run again, also from another copy of the spool. adopt
 // makes a copied spool the original. The user of the DSN must be able to read the raw tables. Nobody else may be sending
 // from the spool; of inserts that ClickHouse still works at, Rescue waits for the end. With several hosts all of them are asked.
+// A spool that knows what it has sent, and of which no copy was delivered, is refused with ErrSpool and left as it is: Replay delivers it.
 func Rescue(
 	ctx context.Context, c Config, adopt bool, places *geo.DB, progress func(RescueProgress), log *slog.Logger,
 ) (r RescueReport, err error) {
@@ -70,6 +71,11 @@ func Rescue(
 		return r, err
 	}
 	defer all.close()
+	if report.Rescue == nil {
+		if err := report.needsRescue(ctx, all); err != nil {
+			return r, err
+		}
+	}
 	inner := filepath.Join(c.Spool, RescueDir)
 	if report.Copied { // somebody may have delivered from the original since: what was found out then holds no more
 		if err := os.RemoveAll(inner); err != nil {
@@ -79,7 +85,11 @@ func Rescue(
 			return r, err
 		}
 	}
-	if _, err := os.Stat(inner); errors.Is(err, fs.ErrNotExist) {
+	begun, err := rescueBegun(c.Spool)
+	if err != nil {
+		return r, err
+	}
+	if !begun {
 		sift := sieve{config: c, hosts: all, report: report, progress: progress}
 		if err := sift.run(ctx); err != nil {
 			return r, err
@@ -103,6 +113,38 @@ func Rescue(
 		}
 	}
 	return r, nil
+}
+
+// rescueBegun reports whether the records of a spool were looked up, so that only what Rescue made of them is delivered.
+func rescueBegun(dir string) (bool, error) {
+	_, err := os.Stat(filepath.Join(dir, RescueDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for a rescue in the spool: %w", err)
+	}
+	return true, nil
+}
+
+// needsRescue fails with ErrSpool where the spool knows what it has sent, and no host holds more.
+func (r *SpoolReport) needsRescue(ctx context.Context, all hosts) error {
+	for _, k := range r.Kinds {
+		if k.State != "" {
+			return nil
+		}
+	}
+	for _, w := range all {
+		err := r.sole(ctx, w)
+		if errors.Is(err, errCopyDelivered) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%w by id: %s knows what it has sent, and carom spool replay without --by-id delivers the rest; nothing was changed",
+		ErrSpool, r.Dir)
 }
 
 func readTally(dir string) (r RescueReport, err error) {

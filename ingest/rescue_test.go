@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"carom/deploy/engine"
@@ -86,6 +88,11 @@ func TestRescue(t *testing.T) {
 	again, err := rescueSpool(t.Context(), t, dsn, other, false)
 	if err != nil || again != r {
 		t.Errorf("a second time: %+v, %v", again, err)
+	}
+	for spool, says := range map[string]string{other: "was delivered by id", dir: "finish that with --by-id"} {
+		if _, err := replaySpool(t.Context(), t, dsn, spool, false); !errors.Is(err, ErrSpool) || !strings.Contains(err.Error(), says) {
+			t.Errorf("a replay after a rescue: %v, want %q", err, says)
+		}
 	}
 	checkOnce(t, db, told)
 }
@@ -212,6 +219,53 @@ func TestRescueCounts(t *testing.T) {
 	if found := db.Find(t, clickIDs(all)); !found.Exact(0) || found.Rows != 38 || found.Dropped != 2 {
 		t.Error(found)
 	}
+}
+
+// A spool that knows what it has sent is left as it is, to a replay, whether it has sent something or not.
+func TestRescueOfASoundSpool(t *testing.T) {
+	db := chtest.New(t)
+	dir := t.TempDir()
+	dsn := db.DSN(engine.Admin)
+	var all []int
+	for n, clickhouse := range []string{unreachable, db.DSN(engine.Edge), unreachable} {
+		in := newTestIngest(t, clickhouse, spoolIn(dir))
+		in.Start()
+		all = append(all, put(t, in, 50*n, 50*n+50)...)
+		if clickhouse != unreachable {
+			stopIngest(t, in)
+			continue
+		}
+		abandonIngest(t, in)
+		before := contents(t, dir)
+		if _, err := rescueSpool(t.Context(), t, dsn, dir, false); !errors.Is(err, ErrSpool) || !strings.Contains(err.Error(), "without --by-id") {
+			t.Errorf("with %d clicks: %v", len(all), err)
+		}
+		if diff := cmp.Diff(before, contents(t, dir)); diff != "" {
+			t.Errorf("the refusal has changed the spool (-before +after):\n%s", diff)
+		}
+	}
+	if _, err := replaySpool(t.Context(), t, dsn, dir, false); err != nil {
+		t.Errorf("replay: %v", err)
+	}
+	checkOnce(t, db, all)
+}
+
+// contents are the checksums of all files below a directory.
+func contents(t *testing.T, dir string) map[string]uint64 {
+	t.Helper()
+	sums := map[string]uint64{}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		sums[path] = xxhash.Sum64(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sums
 }
 
 // Nothing is looked up while somebody may be sending.

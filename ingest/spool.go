@@ -69,12 +69,9 @@ func openSpool(dir string, node uint16) (*spool, error) {
 
 // unrescued fails with ErrSpool where what the spool holds is delivered under another identity, see Rescue.
 func (s *spool) unrescued() error {
-	_, err := os.Stat(filepath.Join(s.dir, RescueDir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("look for a rescue in the spool: %w", err)
+	begun, err := rescueBegun(s.dir)
+	if err != nil || !begun {
+		return err
 	}
 	return fmt.Errorf("%w: what %s held was looked up and is delivered by carom spool replay --by-id; let that finish, then move the "+
 		"directory away", ErrSpool, s.dir)

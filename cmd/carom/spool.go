@@ -106,6 +106,10 @@ func (c *spoolReplayCommand) Run(ctx context.Context, terminal *console, log *sl
 	if err != nil {
 		return err
 	}
+	if before.Use != ingest.SpoolInUse && before.Rescued() && !c.ByID {
+		fmt.Fprintf(terminal.Out, "nothing to deliver: what spool %s of node %d held was delivered by id; %s may be removed\n", before.Spool, before.Node, c.Dir)
+		return nil
+	}
 	if before.Use != ingest.SpoolInUse && before.Waiting() == 0 && len(before.Problems()) == 0 && !c.ByID {
 		fmt.Fprintf(terminal.Out, "nothing to deliver: spool %s of node %d is empty\n", before.Spool, before.Node)
 		return nil

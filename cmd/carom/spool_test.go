@@ -80,6 +80,7 @@ func TestSpoolOfAKilledNode(t *testing.T) {
 		code            int
 		out             string
 	}{
+		{"the spool by id, which it can do without", dir, "--by-id", exitFailed, "without --by-id delivers the rest"},
 		{"a copy", dir + ".copy", "", exitFailed, "say --adopt-copy"},
 		{"the spool", dir, "", exitDone, "delivered 30 records of spool"},
 		{"the spool again", dir, "", exitDone, "nothing to deliver"},
@@ -98,6 +99,15 @@ func TestSpoolOfAKilledNode(t *testing.T) {
 	got = carom("spool", "replay", dir+".copy", "--adopt-copy", "--by-id", "--clickhouse", db.DSN(engine.Admin))
 	if got.code != exitDone || !strings.Contains(got.out, "30 records were in ClickHouse, 0 were missing") {
 		t.Errorf("replay of a copy by id: %d\n%s%s", got.code, got.out, got.errOut)
+	}
+	for _, command := range []string{"inspect", "replay"} {
+		args := []string{"spool", command, dir + ".copy"}
+		if command == "replay" {
+			args = append(args, "--clickhouse", dsn)
+		}
+		if got := carom(args...); got.code != exitDone || !strings.Contains(got.out, "may be removed") || strings.Contains(got.out+got.errOut, "--by-id") {
+			t.Errorf("%s after a delivery by id: %d\n%s%s", command, got.code, got.out, got.errOut)
+		}
 	}
 	stored := db.Find(t, slices.Collect(maps.Keys(ids)))
 	if !stored.Exact(0) || stored.Rows != 30 {

@@ -32,6 +32,12 @@ func spoolTable(w io.Writer, r *ingest.SpoolReport) error {
 	if r.Ahead != "" {
 		fmt.Fprintf(table, "delivered\t%s\n", r.Ahead)
 	}
+	switch {
+	case r.Rescued():
+		fmt.Fprintln(table, "by id\tdelivered: the directory may be removed")
+	case r.Rescue != nil:
+		fmt.Fprintf(table, "by id\tbeing delivered, %d records are left\n", r.Rescue.Waiting())
+	}
 	for _, k := range r.Kinds {
 		spoolKind(table, k)
 	}
