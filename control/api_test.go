@@ -16,6 +16,7 @@ import (
 
 	"carom/control"
 	"carom/control/client"
+	"carom/control/once"
 	"carom/control/sheet"
 	"carom/redirect"
 )
@@ -475,15 +476,28 @@ func TestOpenAPIDescribesEveryOperation(t *testing.T) {
 	w := newWorld(t)
 	got := ask(t, "GET", w.serve()+"/api/v1/openapi.json", "", "")
 	var description struct {
-		OpenAPI string                    `json:"openapi"`
-		Paths   map[string]map[string]any `json:"paths"`
+		OpenAPI string `json:"openapi"`
+		Paths   map[string]map[string]struct {
+			Parameters []struct{ Name, In string }
+		} `json:"paths"`
 	}
 	if err := json.Unmarshal([]byte(got.body), &description); err != nil || got.status != http.StatusOK {
 		t.Fatalf("%d, %v", got.status, err)
 	}
 	var paths []string
-	for path := range description.Paths {
+	for path, operations := range description.Paths {
 		paths = append(paths, path)
+		for method, operation := range operations {
+			headers := 0
+			for _, p := range operation.Parameters {
+				if p.In == "header" && p.Name == once.Header {
+					headers++
+				}
+			}
+			if changes := method != "get"; changes != (headers == 1) {
+				t.Errorf("%s %s is described with %d headers %s", method, path, headers, once.Header)
+			}
+		}
 	}
 	slices.Sort(paths)
 	want := []string{

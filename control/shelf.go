@@ -113,7 +113,7 @@ func (s shelf[R, K]) register(api huma.API) {
 func (s shelf[R, K]) operation(does, method string, role Role, summary string) huma.Operation {
 	op := operation(does+"-"+s.one, method, "/"+s.open(Scope{}).name()+"/{"+s.one+"}", role, summary)
 	text := &huma.Schema{Type: huma.TypeString}
-	op.Parameters = []*huma.Param{{Name: s.one, In: "path", Required: true, Schema: text, Description: "key of the " + s.one}}
+	op.Parameters = append(op.Parameters, &huma.Param{Name: s.one, In: "path", Required: true, Schema: text, Description: "key of the " + s.one})
 	if s.branded {
 		op.Parameters = append(op.Parameters, &huma.Param{
 			Name: "brand", In: "query", Schema: text, Description: "key of a brand, needed where several have " + indefinite(s.one) + " of this key",
