@@ -49,6 +49,7 @@ func (c *Control) API(mux *http.ServeMux) huma.API {
 	c.registerTokens(api)
 	c.registerAudit(api)
 	c.registerBackup(api)
+	c.refuseUnknown(api, mux)
 	return api
 }
 

@@ -229,6 +229,11 @@ func TestAPIRefusals(t *testing.T) {
 		{"no key in particular", "POST", "/keys/retire", admin, `{"brand":"acme","kind":"code"}`, 422, "key_id"},
 		{"a key that is not there takes over", "POST", "/keys/rotate", admin, `{"brand":"acme","kind":"code","key_id":"3"}`, 404, "not found"},
 		{"the active signing key", "POST", "/keys/retire", admin, `{"brand":"acme","kind":"code","key_id":"0"}`, 409, "rotate first"},
+		{"an unknown path", "GET", "/link", admin, "", 404, "openapi.json"},
+		{"an unknown path without a token", "POST", "/brands/acme/links", "", "{}", 404, "openapi.json"},
+		{"no path at all", "GET", "", admin, "", 404, "openapi.json"},
+		{"a method of other paths", "PUT", "/links", admin, "{}", 405, "this takes GET, HEAD, POST"},
+		{"a method of other objects", "PUT", "/brands/acme", admin, "{}", 405, "this takes GET, HEAD, PATCH, DELETE"},
 		{"a key that is not there", "POST", "/keys/retire", admin, `{"brand":"acme","kind":"code","key_id":"3"}`, 404, "not found"},
 	} {
 		got := ask(t, c.method, server+c.path, c.token, c.body)
@@ -237,6 +242,9 @@ func TestAPIRefusals(t *testing.T) {
 		}
 		if kind := got.header.Get("Content-Type"); kind != "application/problem+json" {
 			t.Errorf("%s: content type %s", c.why, kind)
+		}
+		if allow := got.header.Get("Allow"); (c.status == http.StatusMethodNotAllowed) != (allow != "") {
+			t.Errorf("%s: %d with Allow %q", c.why, got.status, allow)
 		}
 		for _, token := range []string{admin, editor, analyst, acmeAdmin, secret} {
 			if strings.Contains(got.body, token) {
