@@ -36,7 +36,7 @@ const forever = time.Duration(math.MaxInt64)
 const syncInterval = 200 * time.Millisecond
 
 // slack is what the sync itself and a busy machine may add to the interval.
-const slack = 200 * time.Millisecond
+const slack = 800 * time.Millisecond
 
 // The power goes while the node works, and the node starts again on what the disk had by then. What was answered within the sync
 // interval before may be lost; with interval 0, nothing. Every other cut hits a node that only spools, as ClickHouse is
@@ -57,7 +57,7 @@ func TestFaultPowerCut(t *testing.T) {
 				if spooling {
 					s.clickhouse.Freeze()
 				}
-				time.Sleep(time.Duration(300+random.IntN(700)) * time.Millisecond)
+				time.Sleep(syncInterval + slack + time.Duration(300+random.IntN(700))*time.Millisecond)
 				at := time.Now()
 				s.node.kill() // writes nothing: what it had not synced is in memory only
 				disk = disk.PowerCut(t)
