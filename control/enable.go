@@ -52,7 +52,7 @@ func (c *Control) enableCampaign(ctx context.Context, scope Scope, target Target
 		return 0, err
 	}
 	row := *stored
-	touched, err := c.store.countLinks(ctx, "campaign_id", row.CampaignID)
+	touched, err := c.store.countLinks(ctx, "campaign_id = ?", row.CampaignID)
 	if err != nil || row.Enabled == enabled {
 		return touched, err
 	}
@@ -73,7 +73,7 @@ func (c *Control) enableInfluencer(ctx context.Context, scope Scope, key string,
 		return 0, fmt.Errorf("influencer %q is shared by all brands: %w", key, ErrForbidden)
 	}
 	row := *stored
-	touched, err := c.store.countLinks(ctx, "influencer_id", row.InfluencerID)
+	touched, err := c.store.countLinks(ctx, "influencer_id = ?", row.InfluencerID)
 	if err != nil || row.Enabled == enabled {
 		return touched, err
 	}
@@ -94,10 +94,10 @@ func switched(object, key string, brand uint32, enabled bool) deed {
 	return deed{action: action, object: object, key: key, brand: brand, rows: 1}
 }
 
-// countLinks counts the links that have id in column.
-func (s store) countLinks(ctx context.Context, column string, id uint32) (int, error) {
+// countLinks counts the links that are not deleted. where may hold ? for args.
+func (s store) countLinks(ctx context.Context, where string, args ...any) (int, error) {
 	var n uint64
-	err := s.conn.QueryRow(ctx, "SELECT count() FROM links FINAL WHERE NOT deleted AND "+column+" = ?", id).Scan(&n)
+	err := s.conn.QueryRow(ctx, "SELECT count() FROM links FINAL WHERE NOT deleted AND "+where, args...).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count links: %w", err)
 	}

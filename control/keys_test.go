@@ -266,8 +266,8 @@ func TestKeysTakeOver(t *testing.T) {
 			}
 			key, err = w.ActivateKey(ctx, all, kind.brand, kind.KeyKind, kind.first)
 			step("gives way", key, err, control.Key{ID: kind.first, State: control.KeyActive}, control.KeyActive, control.KeyVerify)
-			key, err = w.RetireKey(ctx, all, kind.brand, kind.KeyKind, kind.second)
-			step("is retired", key, err, control.Key{ID: kind.second, State: control.KeyRetired}, control.KeyActive, control.KeyRetired)
+			retired, err := w.RetireKey(ctx, all, kind.brand, kind.KeyKind, kind.second)
+			step("is retired", retired.Key, err, control.Key{ID: kind.second, State: control.KeyRetired}, control.KeyActive, control.KeyRetired)
 			if _, err := w.ActivateKey(ctx, all, kind.brand, kind.KeyKind, kind.second); !errors.Is(err, control.ErrKeyRetired) {
 				t.Errorf("a retired key takes over: %v", err)
 			}

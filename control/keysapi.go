@@ -30,7 +30,8 @@ type KeyRotation struct {
 // A KeyRetirement says which key is to be unknown.
 type KeyRetirement struct {
 	KeyRequest
-	ID string `json:"key_id"`
+	ID     string `json:"key_id"`
+	DryRun bool   `json:"dry_run,omitempty" doc:"only say what would be lost"`
 }
 
 // A NewKey is a key that was made, with its secret where that is for people.
@@ -64,13 +65,18 @@ func (c *Control) registerKeys(api huma.API) {
 		return c.newKeyAnswer(key, "", err)
 	})
 	retired := operation("retire-key", http.MethodPost, "/keys/retire", Admin, "Make a key and all it has signed unknown")
-	retired.Description = "There is no way back: its secret is removed. An active key is refused, unless it is a postback key."
-	huma.Register(api, retired, func(ctx context.Context, in *struct{ Body KeyRetirement }) (*struct{ Body Key }, error) {
-		key, err := c.RetireKey(ctx, ScopeOf(ctx), in.Body.Brand, in.Body.Kind, in.Body.ID)
+	retired.Description = "There is no way back: its secret is removed. The answer says what is lost with it, and so does a dry run, which changes " +
+		"nothing. An active key is refused, unless it is a postback key."
+	huma.Register(api, retired, func(ctx context.Context, in *struct{ Body KeyRetirement }) (*struct{ Body Retirement }, error) {
+		retire := c.RetireKey
+		if in.Body.DryRun {
+			retire = c.RehearseRetirement
+		}
+		retirement, err := retire(ctx, ScopeOf(ctx), in.Body.Brand, in.Body.Kind, in.Body.ID)
 		if err != nil {
 			return nil, c.problem(err)
 		}
-		return &struct{ Body Key }{key}, nil
+		return &struct{ Body Retirement }{retirement}, nil
 	})
 }
 

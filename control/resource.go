@@ -47,7 +47,7 @@ func switchColumn[R any](at func(*R) bool) column[R] {
 
 // freeOfLinks refuses to delete an object while links have its id in column.
 func (s store) freeOfLinks(ctx context.Context, what, key, column string, id uint32) error {
-	links, err := s.countLinks(ctx, column, id)
+	links, err := s.countLinks(ctx, column+" = ?", id)
 	if err == nil && links > 0 {
 		err = fmt.Errorf("%s %q has %s: %w", what, key, counted(links, "link"), ErrHangsOn)
 	}

@@ -184,22 +184,6 @@ func (c *Control) ActivateKey(ctx context.Context, scope Scope, brand string, ki
 	})
 }
 
-// RetireKey makes a key unknown: the codes it has signed, the postbacks under it or the click ids it has made are
-// refused from then on. Its secret is removed from its row.
-func (c *Control) RetireKey(ctx context.Context, scope Scope, brand string, kind redirect.KeyKind, id string) (Key, error) {
-	return c.changeKey(ctx, scope, keyName{brand, kind, id}, "retire", func(_ *catalog, row keyRow, with stamp) ([]keyRow, error) {
-		switch {
-		case row.State == string(KeyActive) && kind != redirect.KeyPostback:
-			return nil, ErrKeyInUse
-		case row.State == string(KeyRetired):
-			return nil, nil
-		}
-		row = row.in(KeyRetired, with)
-		row.Sealed = ""
-		return []keyRow{row}, nil
-	})
-}
-
 // A keyName is how people name a key.
 type keyName struct {
 	brand string // empty for the cluster's

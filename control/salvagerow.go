@@ -1,6 +1,13 @@
 package control
 
-import "carom/redirect"
+import (
+	"time"
+
+	"carom/redirect"
+)
+
+// unknownAge is by how much a key is older than the snapshot at the least: what was made at its moment would never have been active.
+const unknownAge = time.Second
 
 func (s *Salvage) keyRow(k redirect.KeyRow, sealer *redirect.Sealer) *keyRow {
 	state := KeyVerify
@@ -9,7 +16,7 @@ func (s *Salvage) keyRow(k redirect.KeyRow, sealer *redirect.Sealer) *keyRow {
 	}
 	return &keyRow{
 		BrandID: k.Brand, Kind: string(k.Kind), KeyID: k.ID, Sealed: string(sealer.Seal(k.Kind, k.Brand, k.ID, k.Secret)),
-		State: string(state), Created: s.stamp.Updated, Version: s.stamp.Version, Updated: s.stamp.Updated,
+		State: string(state), Created: s.stamp.Updated.Add(-unknownAge), Version: s.stamp.Version, Updated: s.stamp.Updated,
 	}
 }
 

@@ -239,7 +239,17 @@ func TestKeysAndTokensCommands(t *testing.T) {
 	}
 	c.must("keys", "new", "--brand", "acme", "--kind", "code")
 	c.must("keys", "rotate", "--brand", "acme", "--kind", "code", "--key-id", "1")
-	c.must("keys", "retire", "--brand", "acme", "--kind", "code", "--key-id", "0")
+	retire := []string{"keys", "retire", "--brand", "acme", "--kind", "code", "--key-id", "0"}
+	lost := fmt.Sprintf("the codes of %d links", strings.Count(c.must("links", "list", "--brand", "acme"), "\n")-1)
+	if got := c.carom(retire...); got.code != exitFailed || got.out != "" || !strings.Contains(got.errOut, lost) || !strings.Contains(got.errOut, "say --yes") {
+		t.Errorf("a key with links is retired without a word: %+v", got)
+	}
+	if out := c.must(append(retire, "--yes")...); out != "code key 0 of brand acme: retired\nlost with it: "+lost+"\n" {
+		t.Errorf("retirement: %q", out)
+	}
+	if out := c.must(retire...); out != "code key 0 of brand acme: retired\n" {
+		t.Errorf("a second retirement: %q", out)
+	}
 	list := c.must("keys", "list", "--brand", "acme")
 	if strings.Count(list, "\n") != 4 || strings.Count(list, "retired") != 1 || strings.Contains(list, secret) {
 		t.Errorf("keys:\n%s", list)

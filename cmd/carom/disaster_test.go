@@ -66,8 +66,9 @@ func (s *system) printWorld() (printed, want map[string]string) {
 	loadWorld(s, time.Now().UTC().Truncate(24*time.Hour))
 	printed = s.shortURLs()
 	s.carom("keys", "rotate", "--brand", "acme", "--kind", "code")
-	s.carom("keys", "retire", "--brand", "acme", "--kind", "code", "--key-id", "0") // what is printed with it leads nowhere any more
-	s.carom("keys", "rotate", "--brand", "nordic", "--kind", "code")                // what is printed with it goes on
+	s.carom("keys", "retire", "--brand", "acme", "--kind", "code", "--key-id", "0", "--yes") // what is printed with it leads nowhere any more
+	s.carom("keys", "rotate", "--brand", "nordic", "--kind", "code")                         // what is printed with it goes on
+	s.carom("keys", "rotate", "--kind", "click_id")
 	printed["acme/after"] = s.mint("after")
 	s.carom("links", "disable", "app-chiara")
 	s.eventually("the edge knows all of it", func() bool {
@@ -86,6 +87,10 @@ func (s *system) isAsBefore(printed, want map[string]string) {
 		if got[name] != want[name] {
 			s.t.Errorf("%s answers %q, before %q", name, got[name], want[name])
 		}
+	}
+	if got := carom("keys", "retire", "--data", s.dir, "--kind", "click_id", "--key-id", "1"); got.code != exitFailed ||
+		!strings.Contains(got.errOut, "conversions still to come of clicks until 20") {
+		s.t.Errorf("the click-id key of before is retired without a word: %+v", got)
 	}
 	fresh := s.mint("fresh")
 	s.eventually("a new link answers", func() bool { return get(s.t, s.http, fresh).status == http.StatusFound })

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -125,7 +126,8 @@ func (c *keysListCommand) Run(ctx context.Context, terminal *console) error {
 
 type keysRetireCommand struct {
 	keyFlags
-	ID string `name:"key-id" required:"" placeholder:"ID" help:"Id of the key, as carom keys list shows it."`
+	ID  string `name:"key-id" required:"" placeholder:"ID" help:"Id of the key, as carom keys list shows it."`
+	Yes bool   `help:"Retire it, though links or clicks are lost with it."`
 }
 
 // Help says how links come back.
@@ -134,16 +136,45 @@ func (keysRetireCommand) Help() string {
 		"free slot: then they have new codes. What was printed stays unknown."
 }
 
-// Run retires the key.
+// errLoses refuses a retirement that nobody has confirmed.
+var errLoses = errors.New("say --yes to retire it all the same")
+
+// Run retires the key. What is lost with it has to be agreed to.
 func (c *keysRetireCommand) Run(ctx context.Context, terminal *console) error {
 	client, err := c.client()
 	if err != nil {
 		return err
 	}
-	key, err := client.RetireKey(ctx, c.Brand, redirect.KeyKind(c.Kind), c.ID)
+	kind := redirect.KeyKind(c.Kind)
+	if !c.Yes {
+		would, err := client.RehearseRetirement(ctx, c.Brand, kind, c.ID)
+		if err != nil {
+			return err
+		}
+		if loss := lostWith(would); loss != "" {
+			return fmt.Errorf("%s; for good, with the key: %s: %w", keyIs(would.Key), loss, errLoses)
+		}
+	}
+	retired, err := client.RetireKey(ctx, c.Brand, kind, c.ID)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(terminal.Out, keyIs(key))
+	fmt.Fprintln(terminal.Out, keyIs(retired.Key))
+	if loss := lostWith(retired); loss != "" {
+		fmt.Fprintf(terminal.Out, "lost with it: %s\n", loss)
+	}
 	return nil
+}
+
+// lostWith says what is lost with a key, empty where that is nothing.
+func lostWith(r control.Retirement) string {
+	switch {
+	case r.Links == 1:
+		return "the code of 1 link"
+	case r.Links > 0:
+		return fmt.Sprintf("the codes of %d links", r.Links)
+	case r.LastActive != nil:
+		return fmt.Sprintf("the conversions still to come of clicks until %s", r.LastActive.Format(time.RFC3339))
+	}
+	return ""
 }

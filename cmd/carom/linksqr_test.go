@@ -81,7 +81,7 @@ func TestLinksQRCommand(t *testing.T) {
 	}
 
 	c.must("keys", "rotate", "--brand", "acme", "--kind", "code")
-	c.must("keys", "retire", "--brand", "acme", "--kind", "code", "--key-id", "0")
+	c.must("keys", "retire", "--brand", "acme", "--kind", "code", "--key-id", "0", "--yes")
 	if got := c.carom("links", "qr", "boots-lena-reel"); got.code != exitFailed || !strings.Contains(got.errOut, "it has no short URL: its key is retired") {
 		t.Errorf("a link of a retired key: %+v", got)
 	}

@@ -39,10 +39,18 @@ func (c *Client) ActivateKey(ctx context.Context, brand string, kind redirect.Ke
 }
 
 // RetireKey makes a key, and all it has signed, unknown.
-func (c *Client) RetireKey(ctx context.Context, brand string, kind redirect.KeyKind, id string) (control.Key, error) {
-	var key control.Key
-	retirement := control.KeyRetirement{KeyRequest: control.KeyRequest{Brand: brand, Kind: kind}, ID: id}
-	return key, c.post(ctx, "/keys/retire", retirement, &key)
+func (c *Client) RetireKey(ctx context.Context, brand string, kind redirect.KeyKind, id string) (control.Retirement, error) {
+	return c.retire(ctx, control.KeyRetirement{KeyRequest: control.KeyRequest{Brand: brand, Kind: kind}, ID: id})
+}
+
+// RehearseRetirement says what RetireKey would lose.
+func (c *Client) RehearseRetirement(ctx context.Context, brand string, kind redirect.KeyKind, id string) (control.Retirement, error) {
+	return c.retire(ctx, control.KeyRetirement{KeyRequest: control.KeyRequest{Brand: brand, Kind: kind}, ID: id, DryRun: true})
+}
+
+func (c *Client) retire(ctx context.Context, request control.KeyRetirement) (control.Retirement, error) {
+	var retirement control.Retirement
+	return retirement, c.post(ctx, "/keys/retire", request, &retirement)
 }
 
 // Tokens lists tokens.
