@@ -197,6 +197,33 @@ func TestSegmentsOutliveTheirBatch(t *testing.T) {
 	}
 }
 
+// A node ends while a batch that ClickHouse refuses is cut up, and the file that says into what is damaged: nothing tells any more which
+// pieces were stored. A rescue delivers the others, and what was set aside is tried again.
+func TestRescueOfPieces(t *testing.T) {
+	db := chtest.New(t)
+	dir := t.TempDir()
+	refuse(t, db, "visitor <= 60")
+	in, reg := testIngest(t, db.DSN(engine.Edge), inOneBatch(dir))
+	all := put(t, in, 0, 100)
+	waitUntil(t, "the refusals to be more than single rows'", func() bool { return labelled(t, reg, "carom_flush_blocked", "kind", "refused") == 1 })
+	abandonIngest(t, in)
+	held, aside := count(t, db, "SELECT count() FROM clicks"), len(quarantined(t, dir))
+	if held == 0 || held > 40 || aside == 0 {
+		t.Fatalf("ClickHouse holds %d clicks and %d are set aside: some of 40, and some, are wanted", held, aside)
+	}
+	flipByte(t, filepath.Join(dir, clicksDir, splitFile), stateHeader+1)
+	mend(t, db)
+	dsn := db.DSN(engine.Admin)
+	if _, err := replaySpool(t.Context(), t, dsn, dir, false); !errors.Is(err, ErrSpool) || !strings.Contains(err.Error(), "say --by-id") {
+		t.Errorf("a replay without the pieces: %v", err)
+	}
+	r, err := rescueSpool(t.Context(), t, dsn, dir, false)
+	if err != nil || r.Held != held || r.Missing != uint64(len(all))-held || r.Damaged+r.Refused > 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	checkOnce(t, db, all)
+}
+
 // What is damaged is counted as dropped; what is older than the table keeps rows is left alone and said; a constraint's bad row
 // is set aside.
 func TestRescueCounts(t *testing.T) {
