@@ -149,13 +149,15 @@ func TestDiskFullOfOldSegments(t *testing.T) {
 // vanish takes the mappings of a closed ring away, as the end of its process would.
 func vanish(t *testing.T, r *Ring) {
 	t.Helper()
-	for f := range r.store.(*files).inUse {
-		if f.mapped == nil {
-			continue
+	for i := range r.lanes {
+		for s := r.lanes[i].oldest; s != nil; s = s.next.Load() {
+			if s.file == nil || s.file.mapped == nil {
+				continue
+			}
+			if err := unix.Munmap(s.file.mapped); err != nil {
+				t.Fatal(err)
+			}
+			s.file.mapped = nil
 		}
-		if err := unix.Munmap(f.mapped); err != nil {
-			t.Fatal(err)
-		}
-		f.mapped = nil
 	}
 }

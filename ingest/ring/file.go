@@ -228,6 +228,21 @@ func (f *file) syncRange(off, size uint64) {
 	}
 }
 
+// startWriting has the system begin to write the header and so many bytes of records to the disk.
+func (f *file) startWriting(reserved uint64) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.mapped == nil {
+		return
+	}
+	fd, err := unix.Open(f.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return // the sync that follows does not need it
+	}
+	_ = unix.SyncFileRange(fd, 0, int64(headerBytes+reserved), unix.SYNC_FILE_RANGE_WRITE)
+	_ = unix.Close(fd)
+}
+
 // sync writes the header and what a segment, known by its tail, has reserved to the disk, and then raises the watermark, which the
 // next sync takes there. A file that was given back has nothing to lose.
 func (f *file) sync(tail *atomic.Uint64, reserved uint64) error {
@@ -246,22 +261,30 @@ func (f *file) sync(tail *atomic.Uint64, reserved uint64) error {
 }
 
 // syncGrace is how many more syncs, two in an interval, follow after the last record was reserved, for the producer that was stopped
-// between reserving and committing.
-const syncGrace = 10
+// between reserving and committing. Each has the disk empty its cache.
+const syncGrace = 4
 
-// dirty returns how many bytes of which segment may not be on the disk, for sync. The syncer calls it each time. The system skips
-// pages among them that did not change; those behind the tail are left alone, as they would have to be populated again.
+// reserved returns how many bytes of records the segment that uses the file has given room, and its tail; nil where none does.
+func (f *file) reserved() (tail *atomic.Uint64, bytes uint64) {
+	if tail = f.tail.Load(); tail != nil {
+		bytes = min(tail.Load()&(tailOne-1), uint64(len(f.mapped))-headerBytes)
+	}
+	return tail, bytes
+}
+
+// dirty returns how many bytes of which segment may not be on the disk, for sync; ok is false where none move any more. The syncer calls
+// it each time. The system skips pages among them that did not change; those behind the tail are left alone, as they would have to be
+// populated again.
 func (f *file) dirty() (tail *atomic.Uint64, reserved uint64, ok bool) {
-	tail = f.tail.Load()
+	tail, reserved = f.reserved()
 	if tail == nil {
 		return nil, 0, false
 	}
-	reserved = min(tail.Load()&(tailOne-1), uint64(len(f.mapped))-headerBytes)
 	if reserved != f.seen {
 		f.seen, f.grace = reserved, syncGrace
 	}
 	if f.grace == 0 {
-		return nil, 0, false
+		return tail, reserved, false
 	}
 	f.grace--
 	return tail, reserved, true

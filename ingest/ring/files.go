@@ -27,7 +27,7 @@ type files struct {
 	ready   map[int]*prepared // by lane
 	freed   []*file           // to be recycled or removed, the one released last at the end
 	surplus surplus           // of freed
-	inUse   map[*file]bool    // what the syncer looks at
+	moving  map[*file]bool    // those in which something may not be on the disk yet
 	count   int               // files that exist, the recovered and the prepared ones included
 	failure error             // of the last attempt to make a file
 
@@ -51,7 +51,7 @@ func newFiles(c Config, disk syncFunc) (*files, error) {
 		return nil, err
 	}
 	fs := &files{
-		config: c, lock: lock, disk: disk, wanted: map[int]uint32{}, ready: map[int]*prepared{}, inUse: map[*file]bool{},
+		config: c, lock: lock, disk: disk, wanted: map[int]uint32{}, ready: map[int]*prepared{}, moving: map[*file]bool{},
 		wake: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	if fs.counters, err = mapCounters(filepath.Join(c.Dir, refusedFile)); err != nil {
@@ -98,7 +98,7 @@ func (fs *files) take(lane int, number uint32) (extent, bool) {
 		return extent{}, false
 	}
 	delete(fs.ready, lane)
-	fs.inUse[p.file] = true
+	fs.moving[p.file] = true
 	fs.want(lane, number+1)
 	return p.file.extent(), true
 }
@@ -115,7 +115,7 @@ func (fs *files) want(lane int, number uint32) {
 func (fs *files) give(x extent) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	delete(fs.inUse, x.file)
+	delete(fs.moving, x.file)
 	fs.freed = append(fs.freed, x.file)
 	select {
 	case fs.wake <- struct{}{}:

@@ -2,6 +2,7 @@ package ring
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
 	"slices"
 	"testing"
@@ -45,6 +46,7 @@ func TestModelWithCrashes(t *testing.T) {
 			return lane, slot, ok
 		}
 		t.Repeat(map[string]func(*rapid.T){
+			"": func(t *rapid.T) { checkStats(t, r) },
 			"push": func(t *rapid.T) {
 				lane, slot, ok := reserve(t)
 				if !ok {
@@ -130,4 +132,26 @@ func TestModelWithCrashes(t *testing.T) {
 			},
 		})
 	})
+}
+
+// checkStats compares what the ring says of itself with a look at every segment.
+func checkStats(t fataler, r *Ring) {
+	got := r.Stats()
+	want := Stats{Full: got.Full, Err: got.Err}
+	for i := range r.lanes {
+		l := &r.lanes[i]
+		active := l.active.Load()
+		for s := l.oldest; s != nil; s = s.next.Load() {
+			want.Bytes += uint64(len(s.buf))
+			if s == active {
+				break
+			}
+		}
+		for s := l.reading; s != nil; s = s.next.Load() {
+			want.Waiting += uint64(s.reserved() - s.readIndex)
+		}
+	}
+	if got != want {
+		t.Fatal(fmt.Errorf("stats %+v, segment by segment %+v", got, want))
+	}
 }

@@ -3,7 +3,6 @@ package ring
 import (
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -58,14 +57,11 @@ func halt(t fataler, r *Ring) *files {
 func (p *platter) cut(t fataler, r *Ring, to string, kept float64, random *rand.Rand) {
 	const sector = 512
 	fs := halt(t, r)
-	mapped := slices.Collect(maps.Keys(fs.inUse))
-	mapped = append(mapped, fs.freed...)
-	for _, ready := range fs.ready {
-		mapped = append(mapped, ready.file)
-	}
 	byPath := map[string]*file{}
-	for _, f := range mapped {
-		byPath[f.path] = f
+	for f := range p.synced { // each is when it is made
+		if f.mapped != nil {
+			byPath[f.path] = f
+		}
 	}
 	paths, err := filesEnding(fs.config.Dir, segmentSuffix)
 	if err != nil {
@@ -197,6 +193,7 @@ func TestModelWithPowerCuts(t *testing.T) {
 					sent++
 				}
 			},
+			"":     func(t *rapid.T) { checkStats(t, r) },
 			"sync": func(*rapid.T) { syncAll() },
 			"read": read,
 			"freeze": func(*rapid.T) {
@@ -296,8 +293,14 @@ func used(t *testing.T, records int, every time.Duration) (*platter, *Ring, Posi
 		pushed(r, 0, slices.Repeat([]byte{with}, size))
 		n++
 	}
-	for n < 12*perSegment { // more than the budget has at once
+	seen := map[*file]bool{}
+	again := func() bool { // the next segment's file held one before
+		next := r.lanes[0].active.Load().next.Load()
+		return next != nil && seen[next.file]
+	}
+	for n%perSegment > 0 || !again() {
 		push('a')
+		seen[r.lanes[0].active.Load().file] = true
 		fs.syncDirty()
 		readAll(r)
 		r.Release(r.Mark(nil))

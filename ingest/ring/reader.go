@@ -58,7 +58,7 @@ func (l *lane) readInto(limit int, f func(payload []byte)) (n, lost int) {
 		if next == nil {
 			return n, lost
 		}
-		l.reading = next
+		l.reach(next)
 	}
 	return n, lost
 }
@@ -115,8 +115,7 @@ func (r *Ring) Release(m Mark) {
 	for i := range r.lanes {
 		l := &r.lanes[i]
 		for l.oldest != m[i].segment {
-			s := l.oldest
-			l.oldest = s.next.Load()
+			s := l.forget()
 			if s.buf != nil {
 				r.store.give(extent{s.buf, s.file})
 			}
@@ -150,32 +149,4 @@ func (r *Ring) Refill() {
 			}
 		}
 	}
-}
-
-// Stats is what a ring holds and refused.
-type Stats struct {
-	Waiting uint64 // records reserved and not yet read
-	Full    uint64 // records refused for want of room since the ring, or its directory, was made
-	Bytes   uint64 // segments that hold records not yet released, or will hold the next, whole
-	Err     error  // why no segment can be made, other than the budget
-}
-
-// Stats may be called by the reader only. While producers push it is a moment old.
-func (r *Ring) Stats() (st Stats) {
-	for i := range r.lanes {
-		l := &r.lanes[i]
-		st.Full += l.full.Load()
-		active := l.active.Load() // nil in a lane that only holds what was recovered
-		for s := l.oldest; s != nil; s = s.next.Load() {
-			st.Bytes += uint64(len(s.buf))
-			if s == active {
-				break
-			}
-		}
-		for s := l.reading; s != nil; s = s.next.Load() {
-			st.Waiting += uint64(s.reserved() - s.readIndex)
-		}
-	}
-	st.Err = r.store.err()
-	return st
 }

@@ -102,8 +102,11 @@ func (r *Ring) recover(fs *files, kept, from Positions, each func([]byte)) (foun
 		}
 		fs.count++
 		l.chain(s)
-		if l.reading == nil && !read {
-			l.reading = s
+		switch {
+		case read:
+			s.reached = true
+		case l.reading == nil:
+			l.reach(s)
 		}
 	}
 	return found, nil

@@ -101,7 +101,7 @@ func (r *Ring) begin() {
 		l.active.Store(s)
 		l.chain(s)
 		if l.reading == nil {
-			l.reading = s
+			l.reach(s)
 		}
 	}
 	r.Refill()

@@ -11,11 +11,15 @@ type lane struct {
 	full   *atomic.Uint64          // records refused for want of a spare; producers add; in the spool where there is one
 	_      [112]byte               // lanes are two cache lines apart: neighbours' counters never bounce
 
-	index   int      // of the lane in its ring
-	reading *segment // reader only: holds the next record
-	oldest  *segment // reader only: first segment not released
-	newest  *segment // reader only: the last spare, or the active segment where there is none
-	made    uint32   // reader only: the number of the next segment
+	index int // of the lane in its ring
+
+	// Reader only.
+	reading   *segment // holds the next record
+	oldest    *segment // first segment not released
+	newest    *segment // the last spare, or the active segment where there is none
+	made      uint32   // the number of the next segment
+	uncounted *segment // first segment that is not in counted
+	counted   tally
 }
 
 // segment is a run of bytes that producers fill once. It is never reused: only its bytes are.
@@ -36,6 +40,8 @@ type segment struct {
 	// Reader only.
 	readOff   uint64
 	readIndex uint32
+	reached   bool   // it is being read, or was
+	counted   bool   // in the tally of its lane
 	recovered bool   // left by an earlier process: no producer writes, so a gap will never be filled
 	remaining uint32 // recovered only: records, readable or lost, that have not been read
 	watermark uint64 // recovered only: bytes from here on may be an earlier segment's
@@ -96,7 +102,7 @@ func (l *lane) advance(s *segment) bool {
 // chain puts a segment behind the newest.
 func (l *lane) chain(s *segment) {
 	if l.newest == nil {
-		l.oldest = s
+		l.oldest, l.uncounted = s, s
 	} else {
 		l.newest.next.Store(s)
 	}
