@@ -147,7 +147,7 @@ func (f *Flusher) split(fl *flight, p *part) error {
 			return err
 		}
 		half.hours = half.frozen.hours()
-		half.stamp = stampOf(half.name, half.frozen.digest())
+		half.stamp = stampOf(half.name, half.frozen.digest(f.pace))
 		halves = append(halves, half)
 	}
 	before := fl.parts

@@ -153,7 +153,7 @@ func frozenClicks(t testing.TB, n int) *block {
 			t.Fatal(err)
 		}
 	})
-	whole, err := p.rows.data().freeze(new(proto.Buffer), "b-0")
+	whole, err := p.rows.data().freeze(new(proto.Buffer), "b-0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"carom/ingest/pace"
 )
 
 const (
@@ -16,6 +18,8 @@ const (
 // send delivers flights until the outbox closes, first what an earlier process left.
 func (f *Flusher) send(ctx context.Context) {
 	defer f.writer.close()
+	f.pace = pace.New()
+	defer f.pace.Close()
 	if f.recovered != nil {
 		f.dispatch(ctx, f.recovered, func(ctx context.Context, _ *flight) error { return f.sole(ctx) })
 	}
@@ -59,10 +63,10 @@ func (f *Flusher) freeze(ctx context.Context, fl *flight) error {
 		if p.before, err = f.writer.newestBlock(ctx, b.table); err != nil {
 			return err
 		}
-		if p.frozen, err = b.freeze(&f.frozen, p.name); err != nil {
+		if p.frozen, err = b.freeze(&f.frozen, p.name, f.pace); err != nil {
 			return err
 		}
-		p.stamp = stampOf(p.name, p.frozen.digest())
+		p.stamp = stampOf(p.name, p.frozen.digest(f.pace))
 	}
 	fl.whole = fl.parts
 	return f.keep(fl)
@@ -73,7 +77,7 @@ func (f *Flusher) keep(fl *flight) error {
 	if f.journal == nil {
 		return nil
 	}
-	err := f.journal.keep(fl, f.namer.last, f.aside)
+	err := f.journal.keep(fl, f.namer.last, f.aside, f.pace)
 	f.metrics.failing[spoolState].Store(err != nil)
 	return err
 }

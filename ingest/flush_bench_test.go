@@ -142,7 +142,7 @@ func BenchmarkRows(b *testing.B) {
 		}
 		filled := cpuTime(b, unix.CLOCK_THREAD_CPUTIME_ID)
 		buf.Reset()
-		if _, err := rows.data().freeze(&buf, "0123456789abcdef-1"); err != nil {
+		if _, err := rows.data().freeze(&buf, "0123456789abcdef-1", nil); err != nil {
 			b.Fatal(err)
 		}
 		enrich, encode = append(enrich, filled-start), append(encode, cpuTime(b, unix.CLOCK_THREAD_CPUTIME_ID)-filled)

@@ -5,6 +5,8 @@ import (
 
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/cespare/xxhash/v2"
+
+	"carom/ingest/pace"
 )
 
 // A frozenColumn is a column as it goes over the wire: sent again, also by another process, it is the same bytes.
@@ -31,7 +33,7 @@ const batchColumn = "batch_id"
 
 // freeze encodes the block's columns behind what buf holds, with the name of the batch in each row, and returns a block of the
 // encoded ones, which alias buf's bytes: nothing may be put into buf before they are.
-func (b *block) freeze(buf *proto.Buffer, batch string) (*block, error) {
+func (b *block) freeze(buf *proto.Buffer, batch string, p *pace.Pace) (*block, error) {
 	ends := make([]int, len(b.columns))
 	start := len(buf.Buf)
 	for i, c := range b.columns {
@@ -42,6 +44,7 @@ func (b *block) freeze(buf *proto.Buffer, batch string) (*block, error) {
 			return nil, fmt.Errorf("encode column %s of %s: %w", c.Name, b.table, err)
 		}
 		ends[i] = len(buf.Buf)
+		p.Step()
 	}
 	frozen := &block{table: b.table, moment: b.moment, rows: b.rows}
 	for i, c := range b.columns {
@@ -54,10 +57,11 @@ func (b *block) freeze(buf *proto.Buffer, batch string) (*block, error) {
 }
 
 // digest is a hash of the frozen columns.
-func (b *block) digest() uint64 {
+func (b *block) digest(p *pace.Pace) uint64 {
 	sum := xxhash.New()
 	for _, c := range b.columns {
 		_, _ = sum.Write(c.Data.(frozenColumn).bytes) // never fails
+		p.Step()
 	}
 	return sum.Sum64()
 }

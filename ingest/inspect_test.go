@@ -149,7 +149,7 @@ func TestInspectDamaged(t *testing.T) {
 		t.Errorf("%+v, %q", k, r.Problems())
 	}
 	path := filepath.Join(dir, clicksDir, stateFile)
-	if err := (&state{}).save(filepath.Dir(path)); err != nil {
+	if err := (&state{}).save(filepath.Dir(path), nil); err != nil {
 		t.Fatal(err)
 	}
 	flipByte(t, path, 40)
@@ -198,7 +198,7 @@ func FuzzInspect(f *testing.F) {
 			t.Fatal(err)
 		}
 		for name, pieces := range map[string][][]byte{
-			stateFile: stateBytes(text, columns), splitFile: stateBytes(pieces), "0-00000000.seg": {segment}, quarantineFile: {pieces},
+			stateFile: stateBytes(nil, text, columns), splitFile: stateBytes(nil, pieces), "0-00000000.seg": {segment}, quarantineFile: {pieces},
 		} {
 			if err := os.WriteFile(filepath.Join(kind, name), bytes.Join(pieces, nil), 0o600); err != nil {
 				t.Fatal(err)

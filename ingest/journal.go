@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"carom/ingest/pace"
 	"carom/ingest/ring"
 )
 
@@ -31,12 +32,12 @@ func openJournal(dir string) (*journal, error) {
 
 // keep decides what the flight's parts are, for good: first as they were frozen, then what they are cut into. last is the highest
 // number given to a part, aside how many rows were set aside since ClickHouse last took any.
-func (j *journal) keep(fl *flight, last uint64, aside int) error {
+func (j *journal) keep(fl *flight, last uint64, aside int, p *pace.Pace) error {
 	var err error
 	if len(j.state.Parts) > 0 && j.state.Parts[0].Number == fl.whole[0].number {
 		err = j.keepSplit(fl, last, aside)
 	} else {
-		err = j.keepState(fl, last, aside)
+		err = j.keepState(fl, last, aside, p)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errJournal, err)
@@ -44,7 +45,7 @@ func (j *journal) keep(fl *flight, last uint64, aside int) error {
 	return nil
 }
 
-func (j *journal) keepState(fl *flight, last uint64, aside int) error {
+func (j *journal) keepState(fl *flight, last uint64, aside int, steps *pace.Pace) error {
 	next := &state{
 		Positions: fl.mark.Positions(), Begin: j.state.Positions, Batch: last,
 		HighWater: raised(j.state.HighWater, fl.highWater), Account: fl.account, Aside: aside,
@@ -59,7 +60,7 @@ func (j *journal) keepState(fl *flight, last uint64, aside int) error {
 		}
 		next.Parts = append(next.Parts, kept)
 	}
-	if err := next.save(j.dir); err != nil {
+	if err := next.save(j.dir, steps); err != nil {
 		return err
 	}
 	j.state, j.split = next, split{}
@@ -118,7 +119,7 @@ func (j *journal) settle(fl *flight, last uint64, aside int) error {
 	done.Parts, done.Begin, done.Batch, done.Aside = nil, nil, last, aside
 	cut := len(j.split.Pieces) > 0
 	j.state, j.split = &done, split{}
-	err := done.save(j.dir)
+	err := done.save(j.dir, nil)
 	if err == nil && cut {
 		err = os.Remove(filepath.Join(j.dir, splitFile)) // a later flight's state makes it void if it stays
 	}
@@ -129,7 +130,7 @@ func (j *journal) settle(fl *flight, last uint64, aside int) error {
 func (j *journal) rest(read ring.Positions, counted account) error {
 	next := *j.state
 	next.Positions, next.Account = read, counted
-	if err := next.save(j.dir); err != nil {
+	if err := next.save(j.dir, nil); err != nil {
 		return err
 	}
 	j.state = &next

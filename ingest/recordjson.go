@@ -80,7 +80,7 @@ func conversionRow(record []byte) (map[string]any, error) {
 		return nil, err
 	}
 	var buf proto.Buffer
-	frozen, err := b.freeze(&buf, "")
+	frozen, err := b.freeze(&buf, "", nil)
 	if err != nil {
 		return nil, err
 	}

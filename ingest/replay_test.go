@@ -141,7 +141,7 @@ func TestReplayDamaged(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := (&state{}).save(filepath.Dir(segment)); err != nil {
+	if err := (&state{}).save(filepath.Dir(segment), nil); err != nil {
 		t.Fatal(err)
 	}
 	flipByte(t, filepath.Join(filepath.Dir(segment), stateFile), 33)

@@ -260,7 +260,7 @@ func (v *sieve) sift(ctx context.Context, kind recordKind, fresh *spool) error {
 	}
 	begin := account{Current: hourOf(time.Now().UnixMilli()), Full: full} // what the ring refused was put again, see copyRecord
 	begin.drop(begin.Current, dropDamaged, p.damaged)
-	return (&state{Account: begin}).save(filepath.Join(fresh.dir, kind.name))
+	return (&state{Account: begin}).save(filepath.Join(fresh.dir, kind.name), nil)
 }
 
 // rescueRing is a ring that takes what the disk has room for.

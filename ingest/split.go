@@ -37,7 +37,7 @@ func (s split) save(dir string) error {
 	if err != nil {
 		return fmt.Errorf("split of %s: %w", dir, err)
 	}
-	return replaceFile(filepath.Join(dir, splitFile), stateBytes(text)...)
+	return replaceFile(filepath.Join(dir, splitFile), stateBytes(nil, text)...)
 }
 
 // loadSplit reads what the parts of the state are cut into; nothing where the file is missing or about another flight. It

@@ -267,11 +267,11 @@ func TestState(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if p.frozen, err = p.rows.data().freeze(new(proto.Buffer), p.name); err != nil {
+	if p.frozen, err = p.rows.data().freeze(new(proto.Buffer), p.name, nil); err != nil {
 		t.Fatal(err)
 	}
-	p.stamp = stampOf(p.name, p.frozen.digest())
-	if err := j.keep(&flight{whole: []*part{p}, rows: 1, mark: r.Mark(nil)}, p.number, 0); err != nil {
+	p.stamp = stampOf(p.name, p.frozen.digest(nil))
+	if err := j.keep(&flight{whole: []*part{p}, rows: 1, mark: r.Mark(nil)}, p.number, 0, nil); err != nil {
 		t.Fatal(err)
 	}
 	s, err := loadState(dir)
@@ -311,7 +311,7 @@ func FuzzState(f *testing.F) {
 	f.Add([]byte(`{"parts":[{"rows":1,"columns":[{"name":"a","type":"UInt8","bytes":1}]}]}`), []byte{1})
 	f.Fuzz(func(t *testing.T, text, data []byte) {
 		dir := t.TempDir()
-		if err := replaceFile(filepath.Join(dir, stateFile), stateBytes(text, data)...); err != nil {
+		if err := replaceFile(filepath.Join(dir, stateFile), stateBytes(nil, text, data)...); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := loadState(dir); err != nil && !errors.Is(err, errState) {

@@ -8,10 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/cespare/xxhash/v2"
 
+	"carom/ingest/pace"
 	"carom/ingest/ring"
 )
 
@@ -79,7 +81,7 @@ var stateMagic = [8]byte{'c', 'a', 'r', 'o', 'm', 's', 't', 'a'}
 var errState = errors.New("state file is damaged")
 
 // save puts the state into the directory, replacing the last one, and returns when a power loss cannot undo it.
-func (s *state) save(dir string) error {
+func (s *state) save(dir string, p *pace.Pace) error {
 	text, err := json.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("state of %s: %w", dir, err)
@@ -90,17 +92,18 @@ func (s *state) save(dir string) error {
 			columns = append(columns, c.Data.(frozenColumn).bytes)
 		}
 	}
-	return replaceFile(filepath.Join(dir, stateFile), stateBytes(text, columns...)...)
+	return replaceLarge(p, filepath.Join(dir, stateFile), stateBytes(p, text, columns...)...)
 }
 
 // stateBytes are the pieces of a state file.
-func stateBytes(text []byte, columns ...[]byte) [][]byte {
+func stateBytes(p *pace.Pace, text []byte, columns ...[]byte) [][]byte {
 	head := make([]byte, stateHeader)
 	sum, length := xxhash.New(), 0
 	_, _ = sum.Write(text) // never fails
 	for _, c := range columns {
 		_, _ = sum.Write(c)
 		length += len(c)
+		p.Step()
 	}
 	le := binary.LittleEndian
 	copy(head, stateMagic[:])
@@ -111,15 +114,24 @@ func stateBytes(text []byte, columns ...[]byte) [][]byte {
 	return append([][]byte{head, text}, columns...)
 }
 
+// writeAtOnce is how many bytes are written to a file between two steps aside.
+const writeAtOnce = 256 << 10
+
 // replaceFile writes a file so that after any interruption the old or the new content is there, whole.
-func replaceFile(path string, pieces ...[]byte) (err error) {
+func replaceFile(path string, pieces ...[]byte) error { return replaceLarge(nil, path, pieces...) }
+
+// replaceLarge is replaceFile for what takes long to write.
+func replaceLarge(p *pace.Pace, path string, pieces ...[]byte) (err error) {
 	f, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	for _, p := range pieces {
-		if err == nil {
-			_, err = f.Write(p)
+	for _, piece := range pieces {
+		for chunk := range slices.Chunk(piece, writeAtOnce) {
+			if err == nil {
+				_, err = f.Write(chunk)
+			}
+			p.Step()
 		}
 	}
 	if err == nil {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"carom/ingest/pace"
 )
 
 // files is the store of a ring that outlives its process. A goroutine of its own, the keeper, makes each lane's next file
@@ -31,6 +33,7 @@ type files struct {
 	count   int               // files that exist, the recovered and the prepared ones included
 	failure error             // of the last attempt to make a file
 
+	pace *pace.Pace // keeper only
 	wake chan struct{}
 	stop chan struct{}
 	done sync.WaitGroup
@@ -69,7 +72,7 @@ func (fs *files) start(next []uint32) error {
 		if fs.count >= fs.limit() || fs.fits() && errors.Is(fs.roomFor(lane, number), unix.ENOSPC) {
 			break
 		}
-		f, err := createFile(fs.config.Dir, fs.header(lane, number), fs.disk)
+		f, err := createFile(fs.config.Dir, fs.header(lane, number), fs.disk, nil)
 		if err != nil {
 			return err
 		}
@@ -137,6 +140,8 @@ const lookEvery = time.Second
 
 // keep is the keeper.
 func (fs *files) keep() {
+	fs.pace = pace.New()
+	defer fs.pace.Close()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {
@@ -239,9 +244,9 @@ func (fs *files) prepare(lane int) error {
 	var err error
 	made := 0
 	if f != nil {
-		err = f.recycle(fs.config.Dir, fs.header(lane, number), fs.config.SyncEvery == 0)
+		err = f.recycle(fs.config.Dir, fs.header(lane, number), fs.config.SyncEvery == 0, fs.pace)
 	} else if err = fs.roomFor(lane, number); err == nil {
-		if f, err = createFile(fs.config.Dir, fs.header(lane, number), fs.disk); err == nil {
+		if f, err = createFile(fs.config.Dir, fs.header(lane, number), fs.disk, fs.pace); err == nil {
 			made = 1
 		}
 	}
