@@ -36,16 +36,21 @@ func twoCPUs() (cpus, error) {
 
 // pinSelf binds every thread of this process, and what they start, to a CPU.
 func pinSelf(cpu int) error {
-	tasks, err := os.ReadDir("/proc/self/task")
+	return eachThread(os.Getpid(), func(tid int) error { return setAffinity(tid, cpu) })
+}
+
+// eachThread does something to every thread of a process. Those that they start later inherit what schedules them.
+func eachThread(pid int, do func(tid int) error) error {
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	if err != nil {
 		return err
 	}
 	for _, task := range tasks {
 		tid, err := strconv.Atoi(task.Name())
-		if err != nil {
-			return err
+		if err == nil {
+			err = do(tid)
 		}
-		if err := setAffinity(tid, cpu); err != nil {
+		if err != nil && !errors.Is(err, unix.ESRCH) { // else it has ended since
 			return err
 		}
 	}

@@ -34,8 +34,6 @@ const (
 	spooledBytes = 512
 	// queuedSlices is how far the sampler may lag behind the load before that waits for it: it does while the engine is killed.
 	queuedSlices = 60
-	// yielding is the nice value of ClickHouse, whose threads would otherwise make the generator on their CPU measure its own waiting.
-	yielding = 10
 )
 
 // An outage is a node with a spool under one open loop, from before ClickHouse is killed until it has every click.
@@ -234,10 +232,13 @@ func (o *outage) bringBack(ctx context.Context) error {
 	return errors.Join(o.connect(), o.yieldEngine())
 }
 
-// yieldEngine lets ClickHouse have what the generator leaves of their CPU.
+// yieldEngine lets ClickHouse have what the generator leaves of their CPU, which would otherwise measure its own waiting for it.
 func (o *outage) yieldEngine() error {
-	if err := unix.Setpriority(unix.PRIO_PGRP, o.engine.Pid(), yielding); err != nil {
-		return fmt.Errorf("make ClickHouse nice: %w", err)
+	err := eachThread(o.engine.Pid(), func(tid int) error {
+		return unix.SchedSetAttr(tid, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
+	})
+	if err != nil {
+		return fmt.Errorf("let ClickHouse run when the generator does not: %w", err)
 	}
 	return nil
 }
