@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"carom/metric"
 )
 
 // A wallClock is what the node takes for the time: the machine's clock, put right where it is known to be wrong. A machine without
@@ -77,10 +79,10 @@ func (c *wallClock) restored(machine, taken time.Time, log *slog.Logger) {
 
 // register exports how wrong the clocks are.
 func (c *wallClock) register(reg prometheus.Registerer, ids *clickClock) {
-	gauge(reg, "carom_clock_behind_seconds", "How far the machine's clock was last seen behind ClickHouse's; negative: ahead.",
-		func() float64 { return time.Duration(c.behind.Load() * int64(time.Millisecond)).Seconds() })
-	gauge(reg, "carom_click_id_ahead_seconds", "How far click ids are ahead of the clock, as after it was set back; 0 where they are not.",
-		func() float64 { return ids.ahead(c.now(time.Now())).Seconds() })
+	metric.Gauge(reg, "carom_clock_behind_seconds", "How far the machine's clock was last seen behind ClickHouse's; negative: ahead.",
+		nil, func() float64 { return time.Duration(c.behind.Load() * int64(time.Millisecond)).Seconds() })
+	metric.Gauge(reg, "carom_click_id_ahead_seconds", "How far click ids are ahead of the clock, as after it was set back; 0 where they are not.",
+		nil, func() float64 { return ids.ahead(c.now(time.Now())).Seconds() })
 }
 
 // clockEvery is how often ClickHouse's clock is looked at, and clockTrip the longest way there and back that says something.
