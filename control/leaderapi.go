@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -30,7 +31,7 @@ func (c *Control) onlyLeader(refuser refusal.Writer) func(huma.Context, func(hum
 		r, _ := humago.Unwrap(ctx)
 		switch {
 		case !errors.Is(err, ErrStandby):
-			c.cfg.Log.Warn("API", "err", err)
+			c.logFailure(slog.LevelWarn, "look whether this process still writes", err)
 			err = errUnsure
 		case !c.mayLearn(r):
 			err = errAsStranger

@@ -105,7 +105,9 @@ func (k *Keeper) Middleware(refuser refusal.Writer) func(huma.Context, func(huma
 		defer k.end(at)
 		kept, err := k.cfg.Store.FindAnswer(ctx.Context(), at)
 		if err != nil {
-			k.cfg.Log.Error("look for a kept answer", "err", err)
+			if ctx.Context().Err() == nil { // otherwise the client has hung up
+				k.cfg.Log.Error("look for a kept answer", "err", err)
+			}
 			refuser.RefuseFor(ctx, http.StatusServiceUnavailable, k.cfg.Retry, errNotAsked)
 			return
 		}
