@@ -28,7 +28,7 @@ type Config struct {
 	LedgerEvery   time.Duration // at most this long between ledger rows under load
 	LookEvery     time.Duration // how often another process under this node's number is looked for
 	DuplicateSpan time.Duration // a visitor's repeat on a link within it is a duplicate
-	DedupWindow   int           // blocks whose tokens ClickHouse remembers: non_replicated_deduplication_window of the tables
+	DedupWindow   int           // blocks whose tokens ClickHouse remembers: non_replicated_deduplication_window of the tables; of replicated ones none is relied on
 	Spool         string        // directory for what ClickHouse has not taken; "" = memory, which a kill loses
 	SpoolBytes    int           // of clicks in the spool; Ring.BudgetBytes counts in memory
 }
