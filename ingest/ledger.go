@@ -51,7 +51,8 @@ func newLedger(c Config, spool string, before account, last uint64, log *slog.Lo
 		rivals:    &rivals{node: c.Node, spool: spool, sent: last, every: c.LookEvery, writer: w, log: log},
 		snapshots: make(chan *ledgerBlock, 1), done: make(chan struct{}),
 	}
-	// The process before this one may have written rows that say more than its last state: of every hour since.
+	// The process before this one may have written rows that say more than the state it left on the disk, about any hour since then:
+	// rows of ours take their place.
 	now := hourOf(time.Now().UnixMilli())
 	if l.account.Current == 0 {
 		l.account.Current = now
@@ -66,16 +67,11 @@ const secondsPerHour = 3600
 
 // touch makes the next snapshot tell about the hour.
 func (l *ledger) touch(hour int64) {
-	if l.account.Hours == nil {
-		l.account.Hours = map[int64]ledgerHour{}
-	}
-	if _, known := l.account.Hours[hour]; !known {
-		l.account.Hours[hour] = ledgerHour{}
-	}
+	l.account.add(hour, 0)
 	l.changed[hour] = true
 }
 
-// settle accounts for a part that was stored or, when given up, dropped.
+// settle accounts for a part whose fate is known.
 func (l *ledger) settle(p *part) {
 	l.account.settle(p)
 	for h := range p.hours {

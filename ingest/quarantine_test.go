@@ -11,6 +11,7 @@ import (
 
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
+	"carom/metric/metrictest"
 )
 
 // While the disk of the spool refuses a file, delivery waits and says so; it goes on when the disk is mended. A directory of
@@ -37,8 +38,8 @@ func TestSpoolRefusesToWrite(t *testing.T) {
 			}
 			put(t, in, 0, 20)
 			in.Start()
-			waitLong(t, "the spool's failure to show", func() bool { return failing(t, reg, test.step) })
-			if n := labelled(t, reg, "carom_flush_blocked", "kind", "spool"); n != 1 {
+			waitUntil(t, "the spool's failure to show", func() bool { return failing(t, reg, test.step) })
+			if n := metrictest.Sum(t, reg, "carom_flush_blocked", "kind", "spool"); n != 1 {
 				t.Errorf("carom_flush_blocked{kind=\"spool\"} = %v", n)
 			}
 			if err := os.Remove(obstacle); err != nil {
@@ -56,7 +57,7 @@ func TestSpoolRefusesToWrite(t *testing.T) {
 
 func failing(t *testing.T, reg *prometheus.Registry, step string) bool {
 	t.Helper()
-	return labelled(t, reg, "carom_spool_failing", "step", step) > 0
+	return metrictest.Sum(t, reg, "carom_spool_failing", "step", step) > 0
 }
 
 // The quarantine is read as far as its lines hold, whatever a crash did to it, and takes no more than it should.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"carom/metric"
 )
 
 // rivals notices, by what node_ledger says, another process that accepts clicks under this node's number, whose click ids would
@@ -38,10 +40,8 @@ const (
 )
 
 func (r *rivals) register(reg prometheus.Registerer) {
-	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "carom_node_conflict",
-		Help: "1 while another process works under this node's number or from a copy of its spool.",
-	}, func() float64 { return oneWhile(&r.conflict) }))
+	metric.Flag(reg, "carom_node_conflict", "1 while another process works under this node's number or from a copy of its spool.",
+		nil, r.conflict.Load)
 }
 
 // look asks what others have told. That ClickHouse cannot be asked says nothing: the next look will.
