@@ -26,10 +26,11 @@ func (f *Flusher) send(ctx context.Context) {
 
 // dispatch delivers a flight, after a step without which nothing of it may be sent.
 func (f *Flusher) dispatch(ctx context.Context, fl *flight, first func(context.Context, *flight) error) {
+	f.metrics.sending(fl.since())
 	for {
 		err := first(ctx, fl)
 		if !f.pause(ctx, fl, err) {
-			f.delivered <- fl
+			f.handBack(fl)
 			return
 		}
 		if err == nil {
@@ -80,13 +81,11 @@ func (f *Flusher) keep(fl *flight) error {
 
 // deliver sends the parts of a frozen flight until every row is stored or set aside, or ctx ends, and hands the flight back.
 func (f *Flusher) deliver(ctx context.Context, fl *flight) {
-	f.metrics.sending(fl.first)
 	for p := fl.next(); p != nil; p = fl.next() {
 		if !f.pause(ctx, fl, f.advance(ctx, fl, p)) {
 			break
 		}
 	}
-	f.metrics.sending(time.Time{})
 	if fl.done() && f.journal != nil {
 		err := f.journal.settle(fl, f.namer.last, f.aside)
 		f.metrics.failing[spoolState].Store(err != nil)
@@ -94,6 +93,12 @@ func (f *Flusher) deliver(ctx context.Context, fl *flight) {
 			f.log.Warn("spool state not written; a restart now would ask ClickHouse for the batch again", "error", err)
 		}
 	}
+	f.handBack(fl)
+}
+
+// handBack gives a flight back to the collector.
+func (f *Flusher) handBack(fl *flight) {
+	f.metrics.sending(time.Time{})
 	f.delivered <- fl
 }
 
