@@ -104,7 +104,7 @@ func checkLedger(t *testing.T, db *chtest.DB, accepted, aside uint64) {
 }
 
 // One row of ten thousand that a constraint refuses is set aside with ClickHouse's words; the others are stored once.
-func TestOneRowRefused(t *testing.T) {
+func TestFaultOneRowRefused(t *testing.T) {
 	for _, spooled := range []bool{true, false} {
 		t.Run(fmt.Sprintf("spool=%v", spooled), func(t *testing.T) {
 			db := chtest.New(t)
@@ -183,7 +183,7 @@ func TestRowsRefused(t *testing.T) {
 }
 
 // Trouble that is no row's fault: nothing is set aside, one metric says what is wrong, and when it is mended all is stored.
-func TestTroubleHeals(t *testing.T) {
+func TestFaultTroubleHeals(t *testing.T) {
 	set := func(setting string) (string, string) {
 		return "ALTER TABLE clicks MODIFY SETTING " + setting + " = 1", "ALTER TABLE clicks RESET SETTING " + setting
 	}

@@ -164,13 +164,13 @@ func lostAndForgotten(t *testing.T, change func(*Ingest)) (db *chtest.DB, all []
 	return db, all
 }
 
-func TestDeduplicationWindowOverflown(t *testing.T) {
+func TestFaultDeduplicationWindowOverflown(t *testing.T) {
 	db, all := lostAndForgotten(t, func(*Ingest) {})
 	checkOnce(t, db, all)
 }
 
 // The test before would notice: where the token is trusted beyond the window, the same accident doubles clicks.
-func TestDeduplicationWindowIgnored(t *testing.T) {
+func TestFaultDeduplicationWindowIgnored(t *testing.T) {
 	db, all := lostAndForgotten(t, func(in *Ingest) { in.clickFlusher.config.DedupWindow = 1 << 30 })
 	if n := count(t, db, "SELECT count() FROM clicks"); n == uint64(len(all)) {
 		t.Errorf("%d rows: a batch sent again after its token was forgotten was not stored twice", n)
