@@ -80,6 +80,9 @@ func (c *serveCommand) Run(ctx context.Context, command *kong.Context, log *slog
 		return err
 	}
 	ops.serve()
+	if c.Spool == "" {
+		log.Warn("no spool: a kill loses the clicks and sales that ClickHouse has not taken; name a directory with --spool")
+	}
 	log.Info("edge node serves", "node", c.Node, "public", node.server.Addr().String(), "admin", ops.url())
 	<-ctx.Done()
 
