@@ -2,16 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -36,11 +30,9 @@ type upCommand struct {
 }
 
 const (
-	secretFile  = "cluster.secret" // in the data directory; seals the keys table
-	controlFile = "control.json"   // in the data directory; tells the other commands where control is
-	upNode      = 1
-	upLinger    = 300 * time.Millisecond // connections in use end with their next answer; no balancer has to notice
-	upTimeout   = 30 * time.Second       // for a start of the edge, and for a stop
+	upNode    = 1
+	upLinger  = 300 * time.Millisecond // connections in use end with their next answer; no balancer has to notice
+	upTimeout = 30 * time.Second       // for a start of the edge, and for a stop
 )
 
 // Run brings everything up, prints what to click, and takes it down when the context ends.
@@ -81,11 +73,17 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 		return err
 	}
 	defer writer.Stop()
+	return c.serve(ctx, c.edgeConfig(db, secret, proxies, assets, log), kept, conn, writer, log, terminal)
+}
 
+// serve runs the node, and the API beside it, until ctx or the engine ends.
+func (c *upCommand) serve(
+	ctx context.Context, config edgeConfig, kept *keptEngine, conn driver.Conn, writer *control.Control, log *slog.Logger, terminal *console,
+) (err error) {
 	reg := newRegistry()
 	registerLeader(reg, writer)
 	defer startRollups(conn, reg, log).Stop()
-	node, err := newEdge(c.edgeConfig(db, secret, proxies, assets, log), reg, log)
+	node, err := newEdge(config, reg, log)
 	if err != nil {
 		return err
 	}
@@ -114,7 +112,7 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 	if err := node.waitReady(ctx, upTimeout); err != nil {
 		return err
 	}
-	if err := c.greet(ctx, terminal, writer, db, ops.url()); err != nil {
+	if err := c.greet(ctx, terminal, writer, kept.engine(), ops.url()); err != nil {
 		return err
 	}
 	select {
@@ -161,26 +159,6 @@ func freeAddress(address, flag string) (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-// makeSecret reads the cluster secret, or makes one that only the owner can read.
-func makeSecret(path string) ([]byte, error) {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		raw := make([]byte, redirect.MinClusterSecret)
-		_, _ = rand.Read(raw) // never fails, see crypto/rand
-		if err := writeOwn(path, base64.RawStdEncoding.EncodeToString(raw)+"\n"); err != nil {
-			return nil, fmt.Errorf("make the cluster secret: %w", err)
-		}
-	}
-	return readSecret(path)
-}
-
-// writeOwn writes a file that only its owner can read, all of it or nothing.
-func writeOwn(path, text string) error {
-	return writeWhole(path, 0o600, func(w io.Writer) error {
-		_, err := io.WriteString(w, text)
-		return err
-	})
-}
-
 // openClickHouse opens a pool of connections; it connects when first used.
 func openClickHouse(dsn string) (driver.Conn, error) {
 	options, err := clickhouse.ParseDSN(dsn)
@@ -216,31 +194,4 @@ func (c *upCommand) startControl(ctx context.Context, conn, leaseConn driver.Con
 		return writer, nil
 	}
 	return writer, c.importSamples(ctx, conn, writer)
-}
-
-// controlAddress is the content of control.json.
-type controlAddress struct {
-	URL   string `json:"url"`
-	Token string `json:"token"`
-}
-
-// leaveControlFile tells the other commands of this machine where control is and how to be let in.
-func leaveControlFile(ctx context.Context, path, url string, writer *control.Control) error {
-	var address controlAddress
-	if old, err := os.ReadFile(path); err == nil {
-		_ = json.Unmarshal(old, &address) // a damaged file is replaced
-	}
-	var err error
-	if address.Token, err = writer.LocalToken(ctx, address.Token); err != nil {
-		return err
-	}
-	address.URL = url
-	text, err := json.Marshal(address)
-	if err != nil {
-		return err
-	}
-	if err := writeOwn(path, string(text)+"\n"); err != nil {
-		return fmt.Errorf("tell the other commands where control is: %w", err)
-	}
-	return nil
 }
