@@ -78,15 +78,18 @@ func (w *writer) stored(ctx context.Context, b *block, batch string, week int64)
 	return int(n), nil
 }
 
-// blockUnknown is the newest block of a table that the server does not let us ask for, or whose blocks do not tell what it remembers.
+// blockUnknown is the newest block of a table that does not remember as many blocks as it should, such as one whose window was altered,
+// or that the server does not let us ask for.
 const blockUnknown = int64(-1)
 
 // newestBlock numbers the last block that was inserted into the table: one that is remembered for deduplication is
 // forgotten after a window of later ones. A replicated table forgets by time as well, after an hour unless it is told
 // otherwise, and numbers the blocks of each partition apart: of that one it is blockUnknown.
-func (w *writer) newestBlock(ctx context.Context, table string) (int64, error) {
-	n, err := w.number(ctx, fmt.Sprintf("SELECT if(countIf(match(engine, '^(Replicated|Shared)')) > 0, %d, toInt64(max(max_block_number))) "+
-		"FROM system.parts WHERE database = currentDatabase() AND table = '%s'", blockUnknown, table))
+func (w *writer) newestBlock(ctx context.Context, table string, window int) (int64, error) {
+	n, err := w.number(ctx, fmt.Sprintf(`
+		SELECT if((SELECT sum(toUInt64OrZero(extract(engine_full, 'non_replicated_deduplication_window = (\\d+)'))) FROM system.tables
+			WHERE database = currentDatabase() AND name = '%[1]s' AND engine = 'MergeTree') < %[2]d, %[3]d, toInt64(max(max_block_number)))
+		FROM system.parts WHERE database = currentDatabase() AND table = '%[1]s'`, table, window, blockUnknown))
 	if ch.IsException(err) {
 		return blockUnknown, nil
 	}

@@ -57,7 +57,7 @@ func (f *Flusher) freeze(ctx context.Context, fl *flight) error {
 	for _, p := range fl.parts {
 		b := p.rows.data()
 		var err error
-		if p.before, err = f.writer.newestBlock(ctx, b.table); err != nil {
+		if p.before, err = f.writer.newestBlock(ctx, b.table, f.config.DedupWindow); err != nil {
 			return err
 		}
 		if p.frozen, err = b.freeze(&f.frozen, p.name); err != nil {
@@ -174,8 +174,8 @@ func (f *Flusher) remembered(ctx context.Context, p *part) (bool, error) {
 	if p.before == blockUnknown {
 		return false, nil
 	}
-	now, err := f.writer.newestBlock(ctx, p.block().table)
-	if err != nil {
+	now, err := f.writer.newestBlock(ctx, p.block().table, f.config.DedupWindow)
+	if err != nil || now == blockUnknown {
 		return false, err
 	}
 	// Half of the window is left for what others insert until this part arrives, and for rollups, where the order may differ.
