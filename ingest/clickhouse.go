@@ -20,6 +20,7 @@ type writer struct {
 	database string
 	timeout  time.Duration // for one insert, sending and acknowledgement together
 	client   *ch.Client    // nil when not connected
+	conn     *connection   // of the client
 }
 
 // newWriter takes a DSN clickhouse://user:pass@host:9000[,host…]/database.
@@ -118,17 +119,31 @@ func (w *writer) do(ctx context.Context, q ch.Query) error {
 	if w.client == nil || w.client.IsClosed() {
 		options := w.options
 		options.Address = w.hosts[w.host]
-		client, err := ch.Dial(ctx, options)
-		if err != nil {
+		if err := w.connect(ctx, options); err != nil {
 			w.host = (w.host + 1) % len(w.hosts)
 			return fmt.Errorf("%w: %w", errConnect, err)
 		}
-		w.client = client
 	}
+	defer context.AfterFunc(ctx, w.conn.end)()
 	if err := w.client.Do(ctx, q); err != nil {
 		w.close()
+		return errors.Join(ctx.Err(), err)
+	}
+	return nil
+}
+
+// connect dials and shakes hands.
+func (w *writer) connect(ctx context.Context, o ch.Options) error {
+	conn, err := dial(ctx, o)
+	if err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, conn.end)()
+	client, err := ch.Connect(ctx, conn, o)
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	w.client, w.conn = client, conn
 	return nil
 }
 
