@@ -52,12 +52,15 @@ func newLedger(c Config, spool string, before account, last uint64, log *slog.Lo
 		snapshots: make(chan *ledgerBlock, 1), done: make(chan struct{}),
 	}
 	// The process before this one may have written rows that say more than the state it left on the disk, about any hour since then:
-	// rows of ours take their place.
-	now := hourOf(time.Now().UnixMilli())
+	// rows of ours take their place. After a long rest, of the first and the last hours.
+	now, open := hourOf(time.Now().UnixMilli()), int64(ledgerOpen.Seconds())
 	if l.account.Current == 0 {
 		l.account.Current = now
 	}
-	for h := max(l.account.Current, now-int64(ledgerOpen.Seconds())); h <= now; h += secondsPerHour {
+	for h := l.account.Current; h <= now; h += secondsPerHour {
+		if h == l.account.Current+open && h < now-open {
+			h = now - open
+		}
 		l.touch(h)
 	}
 	return l, nil
@@ -90,6 +93,8 @@ func (l *ledger) drop(reason dropReason, n uint64, now time.Time) {
 
 // observe takes what the ring refused since the last call, and what is under way.
 func (l *ledger) observe(st ring.Stats, flying int, now time.Time) {
+	// The count is behind what an earlier process accounted for where it was damaged, or where a power loss came between the two.
+	l.account.Full = min(l.account.Full, st.Full)
 	l.drop(dropFull, st.Full-l.account.Full, now)
 	l.account.Full, l.waiting = st.Full, st.Waiting+uint64(flying)
 }
