@@ -75,7 +75,8 @@ func (f *Flusher) keep(fl *flight) error {
 		return nil
 	}
 	err := f.journal.keep(fl, f.namer.last, f.aside)
-	f.metrics.failing[spoolState].Store(err != nil)
+	fl.unkept = err != nil // it may be there all the same: what was before holds no more
+	f.metrics.failing[spoolState].Store(fl.unkept)
 	return err
 }
 
@@ -104,6 +105,11 @@ func (f *Flusher) handBack(fl *flight) {
 
 // advance does the next thing for a part; an error says what delivery waits for.
 func (f *Flusher) advance(ctx context.Context, fl *flight, p *part) error {
+	if fl.unkept {
+		if err := f.keep(fl); err != nil {
+			return err
+		}
+	}
 	if p.refused != "" {
 		return f.note(p)
 	}

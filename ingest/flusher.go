@@ -103,6 +103,8 @@ type flight struct {
 	first     time.Time // when its first record was read
 	oldest    int64     // oldest moment of its records, Unix milliseconds
 
+	unkept bool // sender only: what the parts have become may not be on the disk; until it is nothing is sent
+
 	// Sender only, about a flight of which ClickHouse refused something.
 	taken    int  // rows that ClickHouse took
 	refusals int  // in a row, since it last took any or one was set aside
