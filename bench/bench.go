@@ -182,7 +182,7 @@ func (b *bench) settle(ctx context.Context) error {
 		}
 	}
 	b.clicks += uint64(len(b.nodes())) // the probes
-	for _, n := range b.nodes() {      // one that connects to the engine while either is stopped takes it along
+	for _, n := range b.nodes() {      // one that is stopped while it connects to the engine would end that, see wake
 		if _, err := n.drain(ctx); err != nil {
 			return err
 		}
@@ -285,21 +285,22 @@ func (b *bench) conns() []driver.Conn {
 // run measures everything but what runs alone.
 func (b *bench) run(ctx context.Context) error {
 	return b.whileEngineLives(ctx, func(ctx context.Context) error {
-		err := b.memory(ctx)
-		if err == nil {
-			err = b.startServers(ctx)
+		for _, step := range []func(context.Context) error{b.memory, b.startServers, b.touchBuffers, b.rounds, b.verify} {
+			if err := step(ctx); err != nil {
+				return err
+			}
 		}
-		if err == nil {
-			err = b.touchBuffers(ctx)
-		}
-		for round := 0; err == nil && round < b.options.Rounds; round++ {
-			err = b.round(ctx, round)
-		}
-		if err == nil {
-			err = b.verify(ctx)
-		}
-		return err
+		return nil
 	})
+}
+
+func (b *bench) rounds(ctx context.Context) error {
+	for round := range b.options.Rounds {
+		if err := b.round(ctx, round); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // whileEngineLives measures something that cannot go on without the engine.

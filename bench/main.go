@@ -1,6 +1,6 @@
 // Command bench compares Carom with a bare fasthttp redirect and with nginx, in one run on one machine, and its ClickHouse
-// writer with what the server can take; or it takes ClickHouse away for a while, or gives a node ten million links. README.md says what each figure means and what
-// is not measured.
+// writer with what the server can take; or it takes ClickHouse away for a while, or gives a node ten million links. README.md says what
+// each figure means and what is not measured.
 package main
 
 import (

@@ -190,7 +190,7 @@ func (o *openLoop) receive(wait time.Duration, by slicing) (answered int, err er
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	for i := len(o.busy) - 1; i >= 0; i-- { // from the end, which fills the place of one that is done
+	for i := len(o.busy) - 1; i >= 0; i-- { // from the end, as release moves the last one
 		if o.polled[i].Revents == 0 {
 			continue
 		}
@@ -204,18 +204,24 @@ func (o *openLoop) receive(wait time.Duration, by slicing) (answered int, err er
 		if err != nil {
 			return answered, err
 		}
-		if whole {
-			if err := o.record(c, by); err != nil {
-				return answered, err
-			}
-			o.free = append(o.free, o.busy[i])
-			last := len(o.busy) - 1
-			o.busy[i], o.polled[i] = o.busy[last], o.polled[last]
-			o.busy, o.polled = o.busy[:last], o.polled[:last]
-			answered++
+		if !whole {
+			continue
 		}
+		if err := o.record(c, by); err != nil {
+			return answered, err
+		}
+		o.release(i)
+		answered++
 	}
 	return answered, nil
+}
+
+// release makes a connection of busy, by its place there, free again. The last one takes its place.
+func (o *openLoop) release(i int) {
+	o.free = append(o.free, o.busy[i])
+	last := len(o.busy) - 1
+	o.busy[i], o.polled[i] = o.busy[last], o.polled[last]
+	o.busy, o.polled = o.busy[:last], o.polled[:last]
 }
 
 // record counts the answer that c has received.

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"carom/control/once"
+	"carom/control/refusal"
 )
 
 const (
@@ -38,7 +38,8 @@ func (c *Control) API(mux *http.ServeMux) huma.API {
 	config.Security = []map[string][]string{{"bearer": {}}}
 	config.RejectUnknownQueryParameters = true // a misspelt filter must not show everything
 	api := humago.NewWithPrefix(mux, APIPrefix, config)
-	api.UseMiddleware(c.onlyLeader(api), c.authorizeOperation(api), c.limitRate(api), c.wholeQuery(api), c.once.Middleware(api))
+	refuser := refusal.New(api, c.cfg.Log)
+	api.UseMiddleware(c.onlyLeader(refuser), c.authorizeOperation(refuser), c.limitRate(refuser), wholeQuery(refuser), c.once.Middleware(refuser))
 	c.registerImport(api)
 	c.registerBrands(api)
 	c.registerDomains(api)
@@ -49,7 +50,7 @@ func (c *Control) API(mux *http.ServeMux) huma.API {
 	c.registerTokens(api)
 	c.registerAudit(api)
 	c.registerBackup(api)
-	c.refuseUnknown(api, mux)
+	refuseUnknown(refuser, mux)
 	return api
 }
 
@@ -64,7 +65,8 @@ func ScopeOf(ctx context.Context) Scope {
 	return scope
 }
 
-func (c *Control) authorizeOperation(api huma.API) func(huma.Context, func(huma.Context)) {
+// authorizeOperation lets a request through whose token has the role that its operation asks for, with the token's scope.
+func (c *Control) authorizeOperation(refuser refusal.Writer) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		role, named := ctx.Operation().Metadata[RoleKey].(Role)
 		if !named {
@@ -76,14 +78,14 @@ func (c *Control) authorizeOperation(api huma.API) func(huma.Context, func(huma.
 			next(huma.WithValue(ctx, scopeKey{}, scope))
 			return
 		}
-		var retry retryError
-		switch {
-		case errors.As(err, &retry):
-			ctx.SetHeader("Retry-After", strconv.Itoa(wholeSeconds(retry.wait)))
-		case errors.Is(err, ErrUnauthorized):
+		if errors.Is(err, ErrUnauthorized) {
 			ctx.SetHeader("WWW-Authenticate", `Bearer realm="carom"`)
 		}
-		c.refuse(api, ctx, HTTPStatus(err), err)
+		if retry := (retryError{}); errors.As(err, &retry) {
+			refuser.RefuseFor(ctx, HTTPStatus(err), retry.wait, err)
+			return
+		}
+		refuser.Refuse(ctx, HTTPStatus(err), err)
 	}
 }
 

@@ -3,11 +3,12 @@ package control
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"net/netip"
 	"strings"
 	"time"
+
+	"carom/control/refusal"
 )
 
 // Errors of Authorize, beside ErrForbidden.
@@ -20,12 +21,9 @@ var (
 type retryError struct{ wait time.Duration }
 
 func (e retryError) Error() string {
-	return fmt.Sprintf("%v: try again in %d s", ErrTooManyTries, wholeSeconds(e.wait))
+	return fmt.Sprintf("%v: try again in %d s", ErrTooManyTries, refusal.Seconds(e.wait))
 }
 func (e retryError) Unwrap() error { return ErrTooManyTries }
-
-// wholeSeconds is a time to wait as people and Retry-After tell it: rather too long than too short.
-func wholeSeconds(wait time.Duration) int { return int(math.Ceil(wait.Seconds())) }
 
 // Authorize reads the bearer token of a request and says what it may do and see. The error is ErrUnauthorized,
 // ErrTooManyTries for a wrong token after too many others, or ErrForbidden for a token whose role does not include role.

@@ -23,17 +23,17 @@ import (
 // Config is what control needs to know.
 type Config struct {
 	Conn          driver.Conn      // database carom as a user who may write reference data; the caller closes it
-	LeaseConn     driver.Conn      // to the same server, for the lease alone: requests that wait for one of Conn must not cost it; nil for Conn
+	LeaseConn     driver.Conn      // to the same server, for the lease alone, whose renewal must not wait behind requests; nil: Conn serves
 	ClusterSecret []byte           // content of the cluster secret file, at least redirect.MinClusterSecret bytes
 	PublicURL     string           // how links are written, {host} stands for the domain
 	Version       string           // of this program, for backups
 	Address       string           // where others find the API of this process, such as http://10.0.0.5:9090
 	TakeOver      bool             // become the writer at the start, whoever is; otherwise wait while another one is
 	Lease         time.Duration    // how long a standby waits for a sign of the writer before it takes over
-	Rate          float64          // requests a second that a token may send to the API for long, above 0
+	Rate          float64          // requests a second that a token may send to the API in the long run, above 0
 	Burst         int              // requests that it may send at once, at least 1
-	Keys          int              // new Idempotency-Keys that it may use an hour, at least 1
-	Answers       int              // bytes of its answers to them that are kept an hour, for a day each
+	Keys          int              // new Idempotency-Keys that it may use in an hour, at least 1
+	Answers       int              // bytes of answers to these that are kept in an hour; each is kept for a day
 	Log           *slog.Logger     // never given a secret
 	Now           func() time.Time // the clock; tests set it
 }

@@ -145,7 +145,7 @@ func (m *importer[R]) apply(ctx context.Context, recs []sheet.Record) ([]outcome
 	return outcomes, nil
 }
 
-// review lets a kind judge the records together. One that is refused now holds no key: a later one may mend it.
+// review lets a kind judge the records together. What it refuses is forgotten: a later line with the same key, mended, is no repeat.
 func (m *importer[R]) review(recs []sheet.Record, outcomes []outcome[R]) {
 	kind, together := m.kind.(reviewer[R])
 	if !together {

@@ -142,7 +142,7 @@ func (k *influencerImport) prepare(ctx context.Context, c *Control, recs []sheet
 	if err != nil {
 		return err
 	}
-	any := false
+	asked := false
 	for _, rec := range recs {
 		stored := k.cat.influencers.byKey[rec.Cell("influencer")]
 		if stored == nil || !rec.Has("followers") {
@@ -155,9 +155,9 @@ func (k *influencerImport) prepare(ctx context.Context, c *Control, recs []sheet
 		if err := named.Append(stored.InfluencerID, day); err != nil {
 			return err
 		}
-		any = true
+		asked = true
 	}
-	if !any {
+	if !asked {
 		return nil
 	}
 	rows, err := selectRows[followerRow](withTable(ctx, named), c.store, "influencer_followers", `

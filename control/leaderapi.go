@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
-	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"carom/control/refusal"
 )
 
 var (
@@ -19,7 +21,7 @@ var (
 )
 
 // onlyLeader answers 503 unless this process writes: a standby may not know of the newest objects and tokens.
-func (c *Control) onlyLeader(api huma.API) func(huma.Context, func(huma.Context)) {
+func (c *Control) onlyLeader(refuser refusal.Writer) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		err := c.mayAnswer(ctx.Context())
 		if err == nil {
@@ -29,12 +31,13 @@ func (c *Control) onlyLeader(api huma.API) func(huma.Context, func(huma.Context)
 		r, _ := humago.Unwrap(ctx)
 		switch {
 		case !errors.Is(err, ErrStandby):
-			c.cfg.Log.Warn("API", "err", err)
+			c.logFailure(slog.LevelWarn, "look whether this process still writes", err)
 			err = errUnsure
 		case !c.mayLearn(r):
 			err = errAsStranger
 		}
-		c.unavailable(api, ctx, err)
+		// By when another process may have taken over.
+		refuser.RefuseFor(ctx, http.StatusServiceUnavailable, c.cfg.Lease, err)
 	}
 }
 
@@ -52,17 +55,4 @@ func (c *Control) mayLearn(r *http.Request) bool {
 		c.logins.Fail(peer)
 	}
 	return valid
-}
-
-// unavailable answers that it is worth while to try again, by when another process has taken over.
-func (c *Control) unavailable(api huma.API, ctx huma.Context, err error) {
-	ctx.SetHeader("Retry-After", strconv.Itoa(int(c.cfg.Lease.Seconds())))
-	c.refuse(api, ctx, http.StatusServiceUnavailable, err)
-}
-
-// refuse answers a request that does not get as far as its operation.
-func (c *Control) refuse(api huma.API, ctx huma.Context, status int, reason error) {
-	if err := huma.WriteErr(api, ctx, status, reason.Error()); err != nil {
-		c.cfg.Log.Debug("answer not written", "err", err)
-	}
 }

@@ -1,8 +1,10 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -49,7 +51,7 @@ func refuse(column, reason string, args ...any) *cellError {
 	return &cellError{column: column, reason: fmt.Sprintf(reason, args...)}
 }
 
-// problem turns an error into the answer for it. What is not the caller's to know goes to the log.
+// problem turns an error into the answer for it. What the caller is not to know goes to the log.
 func (c *Control) problem(err error) error {
 	var cell *cellError
 	detail := func(location string) *huma.ErrorDetail {
@@ -80,9 +82,18 @@ func (c *Control) problem(err error) error {
 	case errors.Is(err, ErrStandby):
 		return huma.Error503ServiceUnavailable(err.Error())
 	case errors.Is(err, ErrUnconfirmed):
-		c.cfg.Log.Error("write to ClickHouse", "err", err)
+		c.logFailure(slog.LevelError, "write to ClickHouse", err)
 		return huma.Error503ServiceUnavailable(ErrUnconfirmed.Error() + ": it may be stored or not; importing it again is harmless, before anything else look at what is there")
 	}
-	c.cfg.Log.Error("API", "err", err)
+	c.logFailure(slog.LevelError, "a request to the API failed", err)
 	return huma.Error500InternalServerError("the log of the control process has the reason")
+}
+
+// logFailure tells operators why a request failed. That its client has hung up, which cancels the request's context, is nothing
+// that they could mend.
+func (c *Control) logFailure(level slog.Level, what string, err error) {
+	if errors.Is(err, context.Canceled) {
+		level = slog.LevelDebug
+	}
+	c.cfg.Log.Log(context.Background(), level, what, "err", err)
 }

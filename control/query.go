@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"carom/control/refusal"
 	"carom/control/sheet"
 )
 
@@ -17,15 +18,14 @@ import (
 const maxNameQuote = 64
 
 // wholeQuery answers 400 to a query that would be understood in part only: a filter that is dropped shows everything.
-func (c *Control) wholeQuery(api huma.API) func(huma.Context, func(huma.Context)) {
+func wholeQuery(refuser refusal.Writer) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, _ := humago.Unwrap(ctx)
-		err := checkQuery(r.URL.RawQuery)
-		if err == nil {
-			next(ctx)
+		if err := checkQuery(r.URL.RawQuery); err != nil {
+			refuser.Refuse(ctx, http.StatusBadRequest, err)
 			return
 		}
-		c.refuse(api, ctx, http.StatusBadRequest, err)
+		next(ctx)
 	}
 }
 

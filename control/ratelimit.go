@@ -3,16 +3,17 @@ package control
 import (
 	"errors"
 	"net/http"
-	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"carom/control/refusal"
 )
 
 // errTooFast refuses a token that sends more requests than Config allows.
 var errTooFast = errors.New("too many requests with this token: wait as long as Retry-After says")
 
 // limitRate answers 429 to a token that sends too many requests, in a time or at once.
-func (c *Control) limitRate(api huma.API) func(huma.Context, func(huma.Context)) {
+func (c *Control) limitRate(refuser refusal.Writer) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		token := ScopeOf(ctx.Context()).Token
 		wait := c.rates.Begin(token)
@@ -21,7 +22,6 @@ func (c *Control) limitRate(api huma.API) func(huma.Context, func(huma.Context))
 			next(ctx)
 			return
 		}
-		ctx.SetHeader("Retry-After", strconv.Itoa(wholeSeconds(wait)))
-		c.refuse(api, ctx, http.StatusTooManyRequests, errTooFast)
+		refuser.RefuseFor(ctx, http.StatusTooManyRequests, wait, errTooFast)
 	}
 }

@@ -6,7 +6,8 @@ import (
 	"carom/redirect"
 )
 
-// unknownAge is by how much a key is older than the snapshot at the least: what was made at its moment would never have been active.
+// unknownAge is how long before the snapshot keys are said to have been made: with the moment of their last change lastActive would
+// take them for keys that were never active.
 const unknownAge = time.Second
 
 func (s *Salvage) keyRow(k redirect.KeyRow, sealer *redirect.Sealer) *keyRow {

@@ -26,7 +26,7 @@ type slugBook struct {
 	leaving map[linkKey]bool      // links that have another slug in a record
 	claimed map[slugPlace]linkKey // by an accepted record
 	named   map[slugPlace]linkKey // by the first record that does
-	spoken  map[slugPlace]bool    // alternatives that are held, or were offered
+	spoken  map[slugPlace]bool    // alternatives that are spoken for: a link has them, or was offered them
 }
 
 // A slugWish is the slug that a record has for its link, which may be empty.

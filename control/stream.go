@@ -2,7 +2,9 @@ package control
 
 import (
 	"context"
+	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -20,7 +22,7 @@ func (c *Control) stream(what string, write func(huma.Context) error) *huma.Stre
 		_, w := humago.Unwrap(ctx)
 		body := &streamWriter{Writer: ctx.BodyWriter(), control: http.NewResponseController(w)}
 		if err := write(streamed{ctx, body}); err != nil {
-			c.cfg.Log.Error(what, "err", err)
+			c.logFailure(slog.LevelError, what, errors.Join(err, ctx.Context().Err()))
 			panic(http.ErrAbortHandler)
 		}
 	}}
@@ -37,7 +39,7 @@ func (c *Control) streamLinks(
 	return c.stream(what, func(ctx huma.Context) error { return write(ctx, scope) }), nil
 }
 
-// A wrapped context can be embedded beside its method Context.
+// wrapped is huma.Context under a name by which a struct can embed it: a field called Context would hide the method Context.
 type wrapped = huma.Context
 
 // streamed is the context of an answer whose body is written to w.

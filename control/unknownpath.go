@@ -8,22 +8,24 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"carom/control/refusal"
 )
 
 // errNoPath refuses a path below APIPrefix at which there is nothing.
 var errNoPath = errors.New("there is nothing here: " + APIPrefix + "/openapi.json describes the API")
 
 // refuseUnknown answers what no operation of the API takes in the API's way: mux would in plain text.
-func (c *Control) refuseUnknown(api huma.API, mux *http.ServeMux) {
+func refuseUnknown(refuser refusal.Writer, mux *http.ServeMux) {
 	answer := func(w http.ResponseWriter, r *http.Request) {
 		ctx := humago.NewContext(&huma.Operation{}, r, w)
 		methods := strings.Join(methodsAt(mux, r), ", ")
 		if methods == "" {
-			c.refuse(api, ctx, http.StatusNotFound, errNoPath)
+			refuser.Refuse(ctx, http.StatusNotFound, errNoPath)
 			return
 		}
 		ctx.SetHeader("Allow", methods)
-		c.refuse(api, ctx, http.StatusMethodNotAllowed, fmt.Errorf("this takes %s", methods))
+		refuser.Refuse(ctx, http.StatusMethodNotAllowed, fmt.Errorf("this takes %s", methods))
 	}
 	mux.HandleFunc(APIPrefix, answer)
 	mux.HandleFunc(APIPrefix+"/", answer)

@@ -21,32 +21,47 @@ func (a account) clone() account {
 	return a
 }
 
-// settle accounts for a part that was stored, set aside or, when given up, dropped.
+// settle accounts for a part whose fate is known.
 func (a *account) settle(p *part) {
-	if a.Hours == nil {
-		a.Hours = map[int64]ledgerHour{}
-	}
-	for h, n := range p.hours {
-		hour := a.Hours[h]
-		switch {
-		case p.delivered:
-			hour.Stored += n
-		case p.refused != "":
-			hour.Dropped[dropQuarantined] += n
-		default:
-			hour.Dropped[dropShutdown] += n
+	stored, reason := p.fate()
+	for hour, n := range p.hours {
+		if stored {
+			a.add(hour, n)
+		} else {
+			a.drop(hour, reason, n)
 		}
-		a.Hours[h] = hour
 	}
 	a.Batch = max(a.Batch, p.number)
 }
 
+// add accounts for records stored in an hour; with none of them, the hour is one that the account knows.
+func (a *account) add(hour int64, n uint64) {
+	h := a.Hours[hour]
+	h.Stored += n
+	a.put(hour, h)
+}
+
 // drop accounts for records lost in an hour.
 func (a *account) drop(hour int64, reason dropReason, n uint64) {
+	h := a.Hours[hour]
+	h.Dropped[reason] += n
+	a.put(hour, h)
+}
+
+func (a *account) put(hour int64, h ledgerHour) {
 	if a.Hours == nil {
 		a.Hours = map[int64]ledgerHour{}
 	}
-	h := a.Hours[hour]
-	h.Dropped[reason] += n
 	a.Hours[hour] = h
+}
+
+// fate is what became of a part that is settled: its rows are stored, or dropped for a reason.
+func (p *part) fate() (stored bool, reason dropReason) {
+	switch {
+	case p.delivered:
+		return true, 0
+	case p.refused != "":
+		return false, dropQuarantined
+	}
+	return false, dropShutdown
 }

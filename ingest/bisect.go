@@ -104,10 +104,10 @@ func (f *Flusher) refuse(fl *flight, p *part, refusal error) error {
 	fl.refusals++
 	switch {
 	case p.length() > 1:
+		fl.leap = false
 		if err := f.split(fl, p); err != nil {
 			return err
 		}
-		fl.leap = false
 	case f.guilty(fl):
 		return f.setAside(fl, p, refusal)
 	default:
@@ -150,14 +150,9 @@ func (f *Flusher) split(fl *flight, p *part) error {
 		half.stamp = stampOf(half.name, half.frozen.digest(f.pace))
 		halves = append(halves, half)
 	}
-	before := fl.parts
-	at := slices.Index(before, p)
-	fl.parts = slices.Concat(before[:at], halves, before[at+1:])
-	if err := f.keep(fl); err != nil {
-		fl.parts = before
-		return err
-	}
-	return nil
+	at := slices.Index(fl.parts, p)
+	fl.parts = slices.Concat(fl.parts[:at], halves, fl.parts[at+1:])
+	return f.keep(fl)
 }
 
 // setAside decides that a row will not be stored; from then on it only has to be noted.
@@ -165,13 +160,8 @@ func (f *Flusher) setAside(fl *flight, p *part, refusal error) error {
 	words := refusal.Error()
 	p.refused = words[:min(len(words), quarantineWords)]
 	f.aside++
-	if err := f.keep(fl); err != nil {
-		p.refused = ""
-		f.aside--
-		return err
-	}
 	fl.refusals = 0
-	return nil
+	return f.keep(fl)
 }
 
 // note puts a row that was set aside into the quarantine or, where there is no spool, into the log.

@@ -20,6 +20,7 @@ type writer struct {
 	database string
 	timeout  time.Duration // for one insert, sending and acknowledgement together
 	client   *ch.Client    // nil when not connected
+	conn     *connection   // of the client
 }
 
 // newWriter takes a DSN clickhouse://user:pass@host:9000[,host…]/database.
@@ -78,14 +79,18 @@ func (w *writer) stored(ctx context.Context, b *block, batch string, week int64)
 	return int(n), nil
 }
 
-// blockUnknown is the newest block of a table that the server does not let us ask for.
+// blockUnknown is the newest block of a table that does not remember as many blocks as it should, such as one whose window was altered,
+// or that the server does not let us ask for.
 const blockUnknown = int64(-1)
 
 // newestBlock numbers the last block that was inserted into the table: one that is remembered for deduplication is
-// forgotten after a window of later ones.
-func (w *writer) newestBlock(ctx context.Context, table string) (int64, error) {
-	n, err := w.number(ctx, fmt.Sprintf(
-		"SELECT toInt64(max(max_block_number)) FROM system.parts WHERE database = currentDatabase() AND table = '%s'", table))
+// forgotten after a window of later ones. A replicated table forgets by time as well, after an hour unless it is told
+// otherwise, and numbers the blocks of each partition apart: of that one it is blockUnknown.
+func (w *writer) newestBlock(ctx context.Context, table string, window int) (int64, error) {
+	n, err := w.number(ctx, fmt.Sprintf(`
+		SELECT if((SELECT sum(toUInt64OrZero(extract(engine_full, 'non_replicated_deduplication_window = (\\d+)'))) FROM system.tables
+			WHERE database = currentDatabase() AND name = '%[1]s' AND engine = 'MergeTree') < %[2]d, %[3]d, toInt64(max(max_block_number)))
+		FROM system.parts WHERE database = currentDatabase() AND table = '%[1]s'`, table, window, blockUnknown))
 	if ch.IsException(err) {
 		return blockUnknown, nil
 	}
@@ -114,17 +119,31 @@ func (w *writer) do(ctx context.Context, q ch.Query) error {
 	if w.client == nil || w.client.IsClosed() {
 		options := w.options
 		options.Address = w.hosts[w.host]
-		client, err := ch.Dial(ctx, options)
-		if err != nil {
+		if err := w.connect(ctx, options); err != nil {
 			w.host = (w.host + 1) % len(w.hosts)
 			return fmt.Errorf("%w: %w", errConnect, err)
 		}
-		w.client = client
 	}
+	defer context.AfterFunc(ctx, w.conn.end)()
 	if err := w.client.Do(ctx, q); err != nil {
 		w.close()
+		return errors.Join(ctx.Err(), err)
+	}
+	return nil
+}
+
+// connect dials and shakes hands.
+func (w *writer) connect(ctx context.Context, o ch.Options) error {
+	conn, err := dial(ctx, o)
+	if err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, conn.end)()
+	client, err := ch.Connect(ctx, conn, o)
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	w.client, w.conn = client, conn
 	return nil
 }
 

@@ -30,10 +30,11 @@ func (f *Flusher) send(ctx context.Context) {
 
 // dispatch delivers a flight, after a step without which nothing of it may be sent.
 func (f *Flusher) dispatch(ctx context.Context, fl *flight, first func(context.Context, *flight) error) {
+	f.metrics.sending(fl.since())
 	for {
 		err := first(ctx, fl)
 		if !f.pause(ctx, fl, err) {
-			f.delivered <- fl
+			f.handBack(fl)
 			return
 		}
 		if err == nil {
@@ -60,7 +61,7 @@ func (f *Flusher) freeze(ctx context.Context, fl *flight) error {
 	for _, p := range fl.parts {
 		b := p.rows.data()
 		var err error
-		if p.before, err = f.writer.newestBlock(ctx, b.table); err != nil {
+		if p.before, err = f.writer.newestBlock(ctx, b.table, f.config.DedupWindow); err != nil {
 			return err
 		}
 		if p.frozen, err = b.freeze(&f.frozen, p.name, f.pace); err != nil {
@@ -78,19 +79,18 @@ func (f *Flusher) keep(fl *flight) error {
 		return nil
 	}
 	err := f.journal.keep(fl, f.namer.last, f.aside, f.pace)
-	f.metrics.failing[spoolState].Store(err != nil)
+	fl.unkept = err != nil // it may be there all the same: what was before holds no more
+	f.metrics.failing[spoolState].Store(fl.unkept)
 	return err
 }
 
 // deliver sends the parts of a frozen flight until every row is stored or set aside, or ctx ends, and hands the flight back.
 func (f *Flusher) deliver(ctx context.Context, fl *flight) {
-	f.metrics.sending(fl.first)
 	for p := fl.next(); p != nil; p = fl.next() {
 		if !f.pause(ctx, fl, f.advance(ctx, fl, p)) {
 			break
 		}
 	}
-	f.metrics.sending(time.Time{})
 	if fl.done() && f.journal != nil {
 		err := f.journal.settle(fl, f.namer.last, f.aside)
 		f.metrics.failing[spoolState].Store(err != nil)
@@ -98,11 +98,22 @@ func (f *Flusher) deliver(ctx context.Context, fl *flight) {
 			f.log.Warn("spool state not written; a restart now would ask ClickHouse for the batch again", "error", err)
 		}
 	}
+	f.handBack(fl)
+}
+
+// handBack gives a flight back to the collector.
+func (f *Flusher) handBack(fl *flight) {
+	f.metrics.sending(time.Time{})
 	f.delivered <- fl
 }
 
 // advance does the next thing for a part; an error says what delivery waits for.
 func (f *Flusher) advance(ctx context.Context, fl *flight, p *part) error {
+	if fl.unkept {
+		if err := f.keep(fl); err != nil {
+			return err
+		}
+	}
 	if p.refused != "" {
 		return f.note(p)
 	}
@@ -173,8 +184,8 @@ func (f *Flusher) remembered(ctx context.Context, p *part) (bool, error) {
 	if p.before == blockUnknown {
 		return false, nil
 	}
-	now, err := f.writer.newestBlock(ctx, p.block().table)
-	if err != nil {
+	now, err := f.writer.newestBlock(ctx, p.block().table, f.config.DedupWindow)
+	if err != nil || now == blockUnknown {
 		return false, err
 	}
 	// Half of the window is left for what others insert until this part arrives, and for rollups, where the order may differ.

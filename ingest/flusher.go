@@ -29,7 +29,7 @@ type Config struct {
 	LedgerEvery   time.Duration // at most this long between ledger rows under load
 	LookEvery     time.Duration // how often another process under this node's number is looked for
 	DuplicateSpan time.Duration // a visitor's repeat on a link within it is a duplicate
-	DedupWindow   int           // blocks whose tokens ClickHouse remembers: non_replicated_deduplication_window of the tables
+	DedupWindow   int           // blocks whose tokens ClickHouse remembers: non_replicated_deduplication_window of the tables; of replicated ones none is relied on
 	Spool         string        // directory for what ClickHouse has not taken; "" = memory, which a kill loses
 	SpoolBytes    int           // of clicks in the spool; Ring.BudgetBytes counts in memory
 }
@@ -85,9 +85,10 @@ type Flusher struct {
 	abandon   context.CancelFunc // ends retrying
 	done      chan struct{}
 
-	read    uint64 // collector only: records taken from the ring or recovered
-	flying  int    // collector only: rows in flights
-	refused uint64 // refusals of the ring in earlier processes
+	read     uint64   // collector only: records taken from the ring or recovered
+	flying   int      // collector only: rows in flights
+	fullness fullness // collector only
+	refused  uint64   // refusals of the ring in earlier processes
 }
 
 // A flight is what is sent together: one part for each partition, normally one. While it is with the sender, the
@@ -102,12 +103,23 @@ type flight struct {
 	rows      int
 	bytes     int       // of its records
 	first     time.Time // when its first record was read
+	oldest    int64     // oldest moment of its records, Unix milliseconds
+
+	unkept bool // sender only: what the parts have become may not be on the disk; until it is nothing is sent
 
 	// Sender only, about a flight of which ClickHouse refused something.
 	taken    int  // rows that ClickHouse took
 	refusals int  // in a row, since it last took any or one was set aside
 	rounds   int  // how often all open parts were suspect
 	leap     bool // go on with the largest part
+}
+
+// since is when the oldest record of the flight was taken, as far as its node's clock can be believed.
+func (fl *flight) since() time.Time {
+	if oldest := time.UnixMilli(fl.oldest); oldest.Before(fl.first) {
+		return oldest
+	}
+	return fl.first
 }
 
 func newFlusher(c Config, s source, t table, m *flushMetrics, log *slog.Logger) (*Flusher, error) {
@@ -128,13 +140,15 @@ func newFlusher(c Config, s source, t table, m *flushMetrics, log *slog.Logger) 
 		stop: make(chan struct{}), done: make(chan struct{}),
 		refused: s.ring.Stats().Full,
 	}
+	f.fullness = fullness{log: log, full: f.refused}
 	if f.journal != nil {
 		f.namer.last, f.aside = f.journal.last(), f.journal.aside()
 		if f.recovered, err = f.journal.recovered(); err != nil {
 			return nil, err
 		}
 		if f.recovered != nil {
-			f.recovered.mark = s.ring.Mark(nil) // nothing is read yet
+			f.recovered.mark = s.ring.Mark(nil)        // nothing is read yet
+			f.recovered.oldest = f.recovered.highWater // its records are not read again; none of them is younger
 			f.flying = f.recovered.rows
 			f.read = uint64(f.flying)
 		}
@@ -283,8 +297,9 @@ func (f *Flusher) fill(fl *flight) int {
 			return
 		}
 		if fl.rows == 0 {
-			fl.first = time.Now()
+			fl.first, fl.oldest = time.Now(), millis
 		}
+		fl.oldest = min(fl.oldest, millis)
 		fl.highWater = max(fl.highWater, millis)
 		fl.rows++
 		fl.bytes += len(record)
@@ -362,6 +377,7 @@ func (f *Flusher) reuse(fl *flight) {
 // observe publishes what is in the ring and in flights.
 func (f *Flusher) observe() {
 	st := f.ring.Stats()
+	f.fullness.look(st, f.metrics.table, time.Now())
 	f.metrics.observe(st, f.refused, f.read, f.flying)
 	if f.ledger != nil {
 		f.ledger.observe(st, f.flying, time.Now())

@@ -14,6 +14,7 @@ import (
 	"carom/deploy/engine"
 	"carom/geo"
 	"carom/ingest/chtest"
+	"carom/metric/metrictest"
 )
 
 // noPlaces is a database that knows no place.
@@ -137,7 +138,7 @@ func TestClicksBecomeRows(t *testing.T) {
 	for metric, want := range map[string]float64{
 		"carom_clicks_accepted_total": total, "carom_clicks_stored_total": total, "carom_flush_rows_total": total, "carom_clicks_waiting": 0,
 	} {
-		if v := metricValue(t, reg, metric); v != want {
+		if v := metrictest.Sum(t, reg, metric); v != want {
 			t.Errorf("%s = %v, want %v", metric, v, want)
 		}
 	}
@@ -152,24 +153,6 @@ func TestClicksBecomeRows(t *testing.T) {
 	if accepted != total || stored != total || waiting != 0 || dropped != 0 || !balanced {
 		t.Errorf("ledger: accepted %d, stored %d, waiting %d, dropped %d, balanced %v", accepted, stored, waiting, dropped, balanced)
 	}
-}
-
-func metricValue(t *testing.T, reg *prometheus.Registry, name string) (sum float64) {
-	t.Helper()
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() == name {
-			for _, m := range f.GetMetric() {
-				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-			}
-			return sum
-		}
-	}
-	t.Fatalf("no metric %s", name)
-	return 0
 }
 
 // A batch never crosses a partition, and clicks of several weeks all arrive.
@@ -213,7 +196,7 @@ func TestRepeatIsDuplicateAndNotBillable(t *testing.T) {
 	if n := count(t, db, "SELECT count() FROM clicks WHERE billable = 1"); n != 4 {
 		t.Errorf("%d billable clicks, want 4: the first, one later, one on another link, and the tap after a prefetch", n)
 	}
-	if v := metricValue(t, reg, "carom_clicks_flagged_total"); v != 3 {
+	if v := metrictest.Sum(t, reg, "carom_clicks_flagged_total"); v != 3 {
 		t.Errorf("carom_clicks_flagged_total sums to %v, want 3", v)
 	}
 }
@@ -267,12 +250,12 @@ func TestNothingIsLostSilently(t *testing.T) {
 	if err := in.Stop(ctx); err == nil {
 		t.Error("Stop reports nothing although clicks were not delivered")
 	}
-	accepted, stored := metricValue(t, reg, "carom_clicks_accepted_total"), metricValue(t, reg, "carom_clicks_stored_total")
-	dropped := metricValue(t, reg, "carom_clicks_dropped_total")
+	accepted, stored := metrictest.Sum(t, reg, "carom_clicks_accepted_total"), metrictest.Sum(t, reg, "carom_clicks_stored_total")
+	dropped := metrictest.Sum(t, reg, "carom_clicks_dropped_total")
 	if accepted != puts || stored != 0 || dropped != puts || refused == 0 {
 		t.Errorf("accepted %v, stored %v, dropped %v (refused %d), want %d, 0, %d", accepted, stored, dropped, refused, puts, puts)
 	}
-	if v := metricValue(t, reg, "carom_flush_errors_total"); v == 0 {
+	if v := metrictest.Sum(t, reg, "carom_flush_errors_total"); v == 0 {
 		t.Error("no flush error is counted")
 	}
 }

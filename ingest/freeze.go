@@ -31,8 +31,8 @@ func (c frozenColumn) WriteColumn(w *proto.Writer) { w.ChainWrite(c.bytes) }
 // batchColumn is the column of a table that names the batch of a row.
 const batchColumn = "batch_id"
 
-// freeze encodes the block's columns behind what buf holds, with the name of the batch in each row, and returns a block of the
-// encoded ones, which alias buf's bytes: nothing may be put into buf before they are.
+// freeze encodes the block's columns behind what buf holds, with the name of the batch in each row. The columns of the block that it
+// returns share buf's memory: buf is not reset before they have been sent.
 func (b *block) freeze(buf *proto.Buffer, batch string, p *pace.Pace) (*block, error) {
 	ends := make([]int, len(b.columns))
 	start := len(buf.Buf)

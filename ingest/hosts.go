@@ -71,23 +71,55 @@ func (w *writer) insertsOver(ctx context.Context) error {
 // areReplicas fails with ErrSpool unless the hosts are all the replicas of the raw tables, where these have any: what another one works
 // at, or holds and has not passed on, would be taken for missing.
 func (all hosts) areReplicas(ctx context.Context) error {
-	asked, there := map[string]bool{}, uint32(0)
+	named := map[string]map[string]bool{} // by the path in the keeper that replicas of one table share
+	there := map[string]int{}
 	for _, w := range all {
-		var name proto.ColStr
-		var replicas proto.ColUInt32
-		err := w.do(ctx, ch.Query{
-			Body: fmt.Sprintf("SELECT any(replica_name), max(total_replicas) FROM system.replicas WHERE database = currentDatabase() "+
-				"AND table IN ('%s', '%s')", clicksDir, conversionsDir),
-			Result: proto.Results{{Name: "", Data: &name}, {Name: "", Data: &replicas}},
-		})
+		replicas, err := w.replicas(ctx)
 		if err != nil {
 			return fmt.Errorf("replicas of %s at %s: %w", w.database, w.hosts[0], err)
 		}
-		asked[name.Row(0)], there = true, max(there, replicas.Row(0))
+		for _, r := range replicas {
+			if r.total == 0 {
+				return fmt.Errorf("%w: replica %s of %s at %s cannot tell how many others there are: look after it and its keeper",
+					ErrSpool, r.name, w.database, w.hosts[0])
+			}
+			if named[r.path] == nil {
+				named[r.path] = map[string]bool{}
+			}
+			named[r.path][r.name] = true
+			there[r.path] = max(there[r.path], r.total)
+		}
 	}
-	if int(there) > len(asked) {
-		return fmt.Errorf("%w: the tables of %s have %d replicas and the DSN names %d of them: what the others hold would be delivered again; "+
-			"name every host", ErrSpool, all[0].database, there, len(asked))
+	for path, total := range there {
+		if total > len(named[path]) {
+			return fmt.Errorf("%w: the tables of %s have %d replicas and the DSN names %d of them: what the others hold would be delivered "+
+				"again; name every host", ErrSpool, all[0].database, total, len(named[path]))
+		}
 	}
 	return nil
+}
+
+// A replica is what one host has of a replicated table.
+type replica struct {
+	path, name string
+	total      int // replicas of the table, this one included; 0 while its keeper cannot be asked or does not know it
+}
+
+// replicas are those of the raw tables; none where they are not replicated.
+func (w *writer) replicas(ctx context.Context) (all []replica, err error) {
+	paths, names, totals := new(proto.ColStr).Array(), new(proto.ColStr).Array(), new(proto.ColUInt32).Array()
+	err = w.do(ctx, ch.Query{
+		Body: fmt.Sprintf("SELECT groupArray(zookeeper_path), groupArray(replica_name), "+
+			"groupArray(if(zookeeper_exception = '', total_replicas, 0)) "+
+			"FROM system.replicas WHERE database = currentDatabase() AND table IN ('%s', '%s')", clicksDir, conversionsDir),
+		Result: proto.Results{{Name: "", Data: paths}, {Name: "", Data: names}, {Name: "", Data: totals}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	name, total := names.Row(0), totals.Row(0)
+	for i, path := range paths.Row(0) {
+		all = append(all, replica{path: path, name: name[i], total: int(total[i])})
+	}
+	return all, nil
 }

@@ -43,6 +43,7 @@ func (in *Ingest) wire(c Config, clicks, conversions source, places *geo.DB, reg
 	metrics := newFlushMetrics(clicksDir)
 	metrics.register(reg)
 	metrics.registerClicks(reg)
+	metrics.registerBudget(reg, c.budget(in.spool != nil))
 	metrics.degraded.Store(c.Spool != "" && in.spool == nil)
 	if in.clickFlusher, err = newFlusher(c, clicks, newClickTable(c, places, agents, metrics), metrics, log); err != nil {
 		return err
@@ -54,11 +55,20 @@ func (in *Ingest) wire(c Config, clicks, conversions source, places *geo.DB, reg
 	in.clickFlusher.ledger.rivals.register(reg)
 	conversionMetrics := newFlushMetrics(conversionsDir)
 	conversionMetrics.register(reg)
+	conversionMetrics.registerBudget(reg, c.ConversionRing.BudgetBytes)
 	if in.conversionFlusher, err = newFlusher(c, conversions, conversionTable{c.Node}, conversionMetrics, log); err != nil {
 		return err
 	}
 	in.conversionFlusher.held = heldIn(conversionsDir)
 	return nil
+}
+
+// budget is how many bytes of clicks may wait, in a spool or in memory.
+func (c Config) budget(spooled bool) int {
+	if spooled {
+		return c.SpoolBytes
+	}
+	return c.Ring.BudgetBytes
 }
 
 // A source is where a flusher's records come from.

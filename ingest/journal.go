@@ -30,8 +30,8 @@ func openJournal(dir string) (*journal, error) {
 	return j, err
 }
 
-// keep decides what the flight's parts are, for good: first as they were frozen, then what they are cut into. last is the highest
-// number given to a part, aside how many rows were set aside since ClickHouse last took any.
+// keep puts on the disk what the flight is sent as: at first its parts, with their bytes, later only the pieces that they are cut into.
+// last is the highest number given to a part, aside how many rows were set aside since ClickHouse last took any.
 func (j *journal) keep(fl *flight, last uint64, aside int, p *pace.Pace) error {
 	var err error
 	if len(j.state.Parts) > 0 && j.state.Parts[0].Number == fl.whole[0].number {
@@ -67,12 +67,12 @@ func (j *journal) keepState(fl *flight, last uint64, aside int, steps *pace.Pace
 	return nil
 }
 
-// brokenClock is how far, in milliseconds, a high water mark is ahead of newer records where it came from a broken clock that was
-// mended since, as redirect does from ten years on.
+// brokenClock: a high water mark that is so many milliseconds ahead of newer records came from a broken clock that was mended since.
+// The redirect gives such a mark up at ten years; this is a little less.
 const brokenClock = 9 * 365 * 24 * millisPerHour
 
-// raised is the high water mark after records of which newest is the newest moment. Moments of one process only grow, and begin above
-// the mark: far below it they tell that it was given up.
+// raised is the high water mark after records of which newest is the newest moment, 0 for none. In one process moments only grow, from
+// the mark on; so one far below the mark means that the redirect has given the mark up.
 func raised(mark, newest int64) int64 {
 	if newest > 0 && mark-newest > brokenClock {
 		return newest

@@ -51,12 +51,16 @@ func newLedger(c Config, spool string, before account, last uint64, log *slog.Lo
 		rivals:    &rivals{node: c.Node, spool: spool, sent: last, every: c.LookEvery, writer: w, log: log},
 		snapshots: make(chan *ledgerBlock, 1), done: make(chan struct{}),
 	}
-	// The process before this one may have written rows that say more than its last state: of every hour since.
-	now := hourOf(time.Now().UnixMilli())
+	// The process before this one may have written rows that say more than the state it left on the disk, about any hour since then:
+	// rows of ours take their place. After a long rest, of the first and the last hours.
+	now, open := hourOf(time.Now().UnixMilli()), int64(ledgerOpen.Seconds())
 	if l.account.Current == 0 {
 		l.account.Current = now
 	}
-	for h := max(l.account.Current, now-int64(ledgerOpen.Seconds())); h <= now; h += secondsPerHour {
+	for h := l.account.Current; h <= now; h += secondsPerHour {
+		if h == l.account.Current+open && h < now-open {
+			h = now - open
+		}
 		l.touch(h)
 	}
 	return l, nil
@@ -66,16 +70,11 @@ const secondsPerHour = 3600
 
 // touch makes the next snapshot tell about the hour.
 func (l *ledger) touch(hour int64) {
-	if l.account.Hours == nil {
-		l.account.Hours = map[int64]ledgerHour{}
-	}
-	if _, known := l.account.Hours[hour]; !known {
-		l.account.Hours[hour] = ledgerHour{}
-	}
+	l.account.add(hour, 0)
 	l.changed[hour] = true
 }
 
-// settle accounts for a part that was stored or, when given up, dropped.
+// settle accounts for a part whose fate is known.
 func (l *ledger) settle(p *part) {
 	l.account.settle(p)
 	for h := range p.hours {
@@ -94,6 +93,8 @@ func (l *ledger) drop(reason dropReason, n uint64, now time.Time) {
 
 // observe takes what the ring refused since the last call, and what is under way.
 func (l *ledger) observe(st ring.Stats, flying int, now time.Time) {
+	// The count is behind what an earlier process accounted for where it was damaged, or where a power loss came between the two.
+	l.account.Full = min(l.account.Full, st.Full)
 	l.drop(dropFull, st.Full-l.account.Full, now)
 	l.account.Full, l.waiting = st.Full, st.Waiting+uint64(flying)
 }

@@ -60,7 +60,8 @@ type holding struct {
 	batch string // that brought the row; "" where an operator did
 }
 
-// expiryMargin is how much longer than a run takes a row must have to live to count as one that would be found.
+// expiryMargin is more than a rescue takes. A row that has less than that to live counts as expired: ClickHouse may delete it before it
+// is looked for.
 const expiryMargin = 24 * time.Hour
 
 func newLookup(ctx context.Context, w *writer, kind recordKind) (*lookup, error) {

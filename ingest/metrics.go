@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"carom/ingest/ring"
+	"carom/metric"
 )
 
 // A dropReason says why an accepted record will never be stored.
@@ -78,35 +79,28 @@ func newFlushMetrics(table string) *flushMetrics {
 	return m
 }
 
-// name is that of a metric of the flusher and the spool.
-func (m *flushMetrics) name(metric string) string {
+// name is the full name of a metric of the flusher and the spool.
+func (m *flushMetrics) name(suffix string) string {
 	if m.table == clicksDir {
-		return "carom_" + metric
+		return "carom_" + suffix
 	}
-	return "carom_" + m.table + "_" + metric
+	return "carom_" + m.table + "_" + suffix
 }
 
 // register exports the numbers.
 func (m *flushMetrics) register(r prometheus.Registerer) {
-	counter := func(name, help string, labels prometheus.Labels, value func() uint64) {
-		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels},
-			func() float64 { return float64(value()) }))
-	}
-	gauge := func(name, help string, labels prometheus.Labels, value func() float64) {
-		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value))
-	}
 	records := "carom_" + m.table
-	counter(records+"_accepted_total", "Accepted "+m.table+": stored, waiting or dropped.", nil, m.accepted.Load)
-	counter(records+"_stored_total", "Those of the "+m.table+" that ClickHouse has acknowledged.", nil, m.stored.Load)
+	metric.Counter(r, records+"_accepted_total", "Accepted "+m.table+": stored, waiting or dropped.", nil, &m.accepted)
+	metric.Counter(r, records+"_stored_total", "Those of the "+m.table+" that ClickHouse has acknowledged.", nil, &m.stored)
 	for reason := range dropReasons {
-		counter(records+"_dropped_total", "Those of the "+m.table+" that will never be stored, by reason.",
-			prometheus.Labels{"reason": reason.String()}, m.dropped[reason].Load)
+		metric.Counter(r, records+"_dropped_total", "Those of the "+m.table+" that will never be stored, by reason.",
+			prometheus.Labels{"reason": reason.String()}, &m.dropped[reason])
 	}
-	gauge(records+"_waiting", "Those of the "+m.table+" that ClickHouse has not acknowledged yet.", nil,
+	metric.Gauge(r, records+"_waiting", "Those of the "+m.table+" that ClickHouse has not acknowledged yet.", nil,
 		func() float64 { return float64(m.waiting.Load()) })
-	gauge(m.name("spool_bytes"), "Bytes of buffer that hold "+m.table+" not yet acknowledged, whole segments.", nil,
+	metric.Gauge(r, m.name("spool_bytes"), "Bytes of buffer that hold "+m.table+" not yet acknowledged, whole segments.", nil,
 		func() float64 { return float64(m.bytes.Load()) })
-	gauge(m.name("spool_oldest_unflushed_seconds"), "Age of the oldest batch of "+m.table+" that is not acknowledged.", nil,
+	metric.Gauge(r, m.name("spool_oldest_unflushed_seconds"), "Age of the oldest batch of "+m.table+" that is not acknowledged.", nil,
 		func() float64 {
 			if t := m.oldest.Load(); t != 0 {
 				return time.Since(time.Unix(0, t)).Seconds()
@@ -114,12 +108,12 @@ func (m *flushMetrics) register(r prometheus.Registerer) {
 			return 0
 		})
 	for kind := range troubles {
-		gauge("carom_flush_blocked", "1 while batches of the table wait for this kind of trouble to end.",
-			prometheus.Labels{"table": m.table, "kind": kind.String()}, func() float64 { return oneWhile(&m.blocked[kind]) })
+		metric.Flag(r, "carom_flush_blocked", "1 while batches of the table wait for this kind of trouble to end.",
+			prometheus.Labels{"table": m.table, "kind": kind.String()}, m.blocked[kind].Load)
 	}
 	for step := range spoolSteps {
-		gauge("carom_spool_failing", "1 while the disk of the spool refuses this step for the table.",
-			prometheus.Labels{"table": m.table, "step": step.String()}, func() float64 { return oneWhile(&m.failing[step]) })
+		metric.Flag(r, "carom_spool_failing", "1 while the disk of the spool refuses this step for the table.",
+			prometheus.Labels{"table": m.table, "step": step.String()}, m.failing[step].Load)
 	}
 	r.MustRegister(m.duration, m.rows)
 	for _, c := range m.errors {
@@ -130,21 +124,10 @@ func (m *flushMetrics) register(r prometheus.Registerer) {
 // registerClicks exports what only the flusher of clicks knows, and what is so for the whole spool.
 func (m *flushMetrics) registerClicks(r prometheus.Registerer) {
 	for bit, name := range reasonNames {
-		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "carom_clicks_flagged_total", Help: "Click rows by the reason that keeps them from being billable.",
-			ConstLabels: prometheus.Labels{"reason": name},
-		}, func() float64 { return float64(m.flagged[bit].Load()) }))
+		metric.Counter(r, "carom_clicks_flagged_total", "Click rows by the reason that keeps them from being billable.",
+			prometheus.Labels{"reason": name}, &m.flagged[bit])
 	}
-	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "carom_spool_degraded", Help: "1 while records are kept in memory because the spool cannot be used.",
-	}, func() float64 { return oneWhile(&m.degraded) }))
-}
-
-func oneWhile(set *atomic.Bool) float64 {
-	if set.Load() {
-		return 1
-	}
-	return 0
+	metric.Flag(r, "carom_spool_degraded", "1 while records are kept in memory because the spool cannot be used.", nil, m.degraded.Load)
 }
 
 // observe publishes the state of the ring and of the flights at one moment: read records were taken from the ring so far,
@@ -161,13 +144,10 @@ func (m *flushMetrics) observe(st ring.Stats, refusedBefore, read uint64, flying
 // settle counts the rows of a part whose fate is known.
 func (m *flushMetrics) settle(p *part) {
 	rows := uint64(p.length())
-	switch {
-	case p.delivered:
+	if stored, reason := p.fate(); stored {
 		m.stored.Add(rows)
-	case p.refused != "":
-		m.dropped[dropQuarantined].Add(rows)
-	default:
-		m.dropped[dropShutdown].Add(rows)
+	} else {
+		m.dropped[reason].Add(rows)
 	}
 }
 

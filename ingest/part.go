@@ -22,7 +22,7 @@ type part struct {
 	frozen *block // rows as they are sent
 	stamp  string // token of its first life
 	life   int    // goes up when ClickHouse knows the token and not the rows, for another token
-	before int64  // newest block of the table before the first attempt, blockUnknown where it cannot be asked
+	before int64  // newest block of the table before the first attempt, blockUnknown where that says nothing
 
 	whole    *part // what it is a piece of; itself where it is none
 	from, to int   // its rows in whole

@@ -11,6 +11,7 @@ import (
 
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
+	"carom/metric/metrictest"
 )
 
 // While the disk of the spool refuses a file, delivery waits and says so; it goes on when the disk is mended. A directory of
@@ -37,8 +38,8 @@ func TestSpoolRefusesToWrite(t *testing.T) {
 			}
 			put(t, in, 0, 20)
 			in.Start()
-			waitLong(t, "the spool's failure to show", func() bool { return failing(t, reg, test.step) })
-			if n := labelled(t, reg, "carom_flush_blocked", "kind", "spool"); n != 1 {
+			waitUntil(t, "the spool's failure to show", func() bool { return failing(t, reg, test.step) })
+			if n := metrictest.Sum(t, reg, "carom_flush_blocked", "kind", "spool"); n != 1 {
 				t.Errorf("carom_flush_blocked{kind=\"spool\"} = %v", n)
 			}
 			if err := os.Remove(obstacle); err != nil {
@@ -54,9 +55,45 @@ func TestSpoolRefusesToWrite(t *testing.T) {
 	}
 }
 
+// What a batch was cut into cannot be kept, or nobody knows whether it was, and ClickHouse takes all rows again: the batch is not sent
+// whole, as after a kill its pieces would be sent once more, but in pieces, once they are kept.
+func TestPiecesNotKept(t *testing.T) {
+	db := chtest.New(t)
+	refuse(t, db, "1 = 1")
+	dir := t.TempDir()
+	reg := prometheus.NewRegistry()
+	in, err := tryIngest(t, db.DSN(engine.Edge), reg, smallSpool(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	obstacle := filepath.Join(dir, clicksDir, splitFile+".tmp")
+	if err := os.Mkdir(obstacle, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	put(t, in, 0, 20)
+	in.Start()
+	waitUntil(t, "the spool's failure to show", func() bool { return failing(t, reg, "state") })
+	mend(t, db)
+	failures := func() float64 { return metrictest.Sum(t, reg, "carom_flush_errors_total", "kind", "spool") }
+	before := failures()
+	waitUntil(t, "two more attempts", func() bool { return failures() >= before+2 })
+	if n := count(t, db, "SELECT count() FROM clicks"); n != 0 {
+		t.Errorf("%d rows are sent of a batch whose pieces may be on the disk", n)
+	}
+	if err := os.Remove(obstacle); err != nil {
+		t.Fatal(err)
+	}
+	waitDelivered(t, reg, 20)
+	stopIngest(t, in)
+	checkBalance(t, db, reg, 20, 0)
+	if n := count(t, db, "SELECT uniqExact(batch_id) FROM clicks"); n != 2 {
+		t.Errorf("%d batches, want the two halves", n)
+	}
+}
+
 func failing(t *testing.T, reg *prometheus.Registry, step string) bool {
 	t.Helper()
-	return labelled(t, reg, "carom_spool_failing", "step", step) > 0
+	return metrictest.Sum(t, reg, "carom_spool_failing", "step", step) > 0
 }
 
 // The quarantine is read as far as its lines hold, whatever a crash did to it, and takes no more than it should.

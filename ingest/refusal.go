@@ -39,7 +39,7 @@ func (t trouble) advice() string {
 		"see what ClickHouse is busy with",
 		"nothing, unless it lasts: then ClickHouse needs room, memory, fewer parts or a larger quota",
 		"make the table writable again, or look after the replica and its keeper",
-		"correct user and password of the DSN, or grant the user what carom_edge has",
+		"correct user and password of the DSN, or give the user the grants of carom_edge and a profile that lets clients choose settings",
 		"run carom schema apply, or undo what changed the tables",
 		"mend or drop the view, or make its rollup writable; the batch then completes it",
 		"undo the constraint or the change of type that refuses most rows; few refused rows would be set aside",
@@ -89,13 +89,15 @@ func answerOf(code proto.Error) trouble {
 		return troubleTimeout
 	case proto.ErrTooManyParts, proto.ErrMemoryLimitExceeded, proto.ErrCannotAllocateMemory, proto.ErrTooManySimultaneousQueries,
 		proto.ErrCannotScheduleTask, proto.ErrServerOverloaded, proto.ErrNotEnoughSpace, proto.ErrQuotaExceeded,
-		proto.ErrTooManyMutations, proto.ErrDeadlockAvoided, proto.ErrDistributedTooManyPendingBytes, proto.ErrUserSessionLimitExceeded:
+		proto.ErrTooManyMutations, proto.ErrDeadlockAvoided, proto.ErrDistributedTooManyPendingBytes, proto.ErrUserSessionLimitExceeded,
+		proto.ErrCannotOpenFile, proto.ErrCannotReadFromFileDescriptor, proto.ErrCannotWriteToFileDescriptor, proto.ErrSystemError, proto.ErrS3Error:
 		return troubleBusy
 	case errTableReadonly, proto.ErrTableIsReadOnly, proto.ErrReadonly, proto.ErrNoZookeeper, proto.ErrKeeperException, proto.ErrUnexpectedZookeeperError,
 		proto.ErrTooFewLiveReplicas, proto.ErrUnsatisfiedQuorumForPreviousWrite, proto.ErrTableIsBeingRestarted:
 		return troubleReadonly
 	case proto.ErrAccessDenied, proto.ErrAuthenticationFailed, proto.ErrDatabaseAccessDenied, proto.ErrUnknownUser, proto.ErrWrongPassword,
-		proto.ErrRequiredPassword, proto.ErrIPAddressNotAllowed, proto.ErrUserExpired, proto.ErrResourceAccessDenied:
+		proto.ErrRequiredPassword, proto.ErrIPAddressNotAllowed, proto.ErrUserExpired, proto.ErrResourceAccessDenied,
+		proto.ErrSettingConstraintViolation: // the user's profile forbids what insertSettings ask for
 		return troubleDenied
 	case proto.ErrUnknownTable, proto.ErrUnknownDatabase, proto.ErrTableIsDropped, proto.ErrUnknownIdentifier, proto.ErrNoSuchColumnInTable,
 		proto.ErrThereIsNoColumn, proto.ErrNotFoundColumnInBlock, proto.ErrNumberOfColumnsDoesntMatch, proto.ErrUnknownSetting,

@@ -22,6 +22,7 @@ import (
 
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
+	"carom/metric/metrictest"
 )
 
 // alter changes something in the test's database as its administrator.
@@ -51,28 +52,6 @@ func inOneBatch(dir string) func(*Config) {
 	}
 }
 
-// labelled is the value of a metric with that label.
-func labelled(t *testing.T, reg *prometheus.Registry, name, label, value string) (sum float64) {
-	t.Helper()
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() != name {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			for _, l := range m.GetLabel() {
-				if l.GetName() == label && l.GetValue() == value {
-					sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-				}
-			}
-		}
-	}
-	return sum
-}
-
 // quarantined reads the quarantine of a spool's clicks.
 func quarantined(t *testing.T, spool string) (rows []refusedRow) {
 	t.Helper()
@@ -96,14 +75,14 @@ func checkBalance(t *testing.T, db *chtest.DB, reg *prometheus.Registry, put, as
 	for metric, want := range map[string]float64{
 		"carom_clicks_waiting": 0, "carom_clicks_dropped_total": float64(aside), "carom_flush_blocked": 0, "carom_spool_failing": 0,
 	} {
-		if v := metricValue(t, reg, metric); v != want {
+		if v := metrictest.Sum(t, reg, metric); v != want {
 			t.Errorf("%s = %v, want %v", metric, v, want)
 		}
 	}
-	if v := labelled(t, reg, "carom_clicks_dropped_total", "reason", "quarantined"); v != float64(aside) {
+	if v := metrictest.Sum(t, reg, "carom_clicks_dropped_total", "reason", "quarantined"); v != float64(aside) {
 		t.Errorf("carom_clicks_dropped_total{reason=\"quarantined\"} = %v, want %d", v, aside)
 	}
-	accepted, said := metricValue(t, reg, "carom_clicks_accepted_total"), metricValue(t, reg, "carom_clicks_stored_total")
+	accepted, said := metrictest.Sum(t, reg, "carom_clicks_accepted_total"), metrictest.Sum(t, reg, "carom_clicks_stored_total")
 	if accepted != said+float64(aside) {
 		t.Errorf("accepted %v, stored %v, set aside %d", accepted, said, aside)
 	}
@@ -125,7 +104,7 @@ func checkLedger(t *testing.T, db *chtest.DB, accepted, aside uint64) {
 }
 
 // One row of ten thousand that a constraint refuses is set aside with ClickHouse's words; the others are stored once.
-func TestOneRowRefused(t *testing.T) {
+func TestFaultOneRowRefused(t *testing.T) {
 	for _, spooled := range []bool{true, false} {
 		t.Run(fmt.Sprintf("spool=%v", spooled), func(t *testing.T) {
 			db := chtest.New(t)
@@ -204,7 +183,7 @@ func TestRowsRefused(t *testing.T) {
 }
 
 // Trouble that is no row's fault: nothing is set aside, one metric says what is wrong, and when it is mended all is stored.
-func TestTroubleHeals(t *testing.T) {
+func TestFaultTroubleHeals(t *testing.T) {
 	set := func(setting string) (string, string) {
 		return "ALTER TABLE clicks MODIFY SETTING " + setting + " = 1", "ALTER TABLE clicks RESET SETTING " + setting
 	}
@@ -238,9 +217,9 @@ func TestTroubleHeals(t *testing.T) {
 			waitDelivered(t, reg, 100)
 			alter(t, db, test.harm)
 			put(t, in, 100, 600)
-			waitLong(t, "the trouble to show", func() bool { return labelled(t, reg, "carom_flush_blocked", "kind", test.kind) == 1 })
+			waitUntil(t, "the trouble to show", func() bool { return metrictest.Sum(t, reg, "carom_flush_blocked", "kind", test.kind) == 1 })
 			put(t, in, 600, 700)
-			if n := metricValue(t, reg, "carom_flush_blocked"); n != 1 {
+			if n := metrictest.Sum(t, reg, "carom_flush_blocked"); n != 1 {
 				t.Errorf("%v kinds of trouble at the same time", n)
 			}
 			alter(t, db, test.mend)
@@ -254,23 +233,9 @@ func TestTroubleHeals(t *testing.T) {
 // waitDelivered waits until all of so many clicks are stored or set aside.
 func waitDelivered(t *testing.T, reg *prometheus.Registry, clicks int) {
 	t.Helper()
-	waitLong(t, "everything to be stored or set aside", func() bool {
-		return metricValue(t, reg, "carom_clicks_accepted_total") == float64(clicks) && metricValue(t, reg, "carom_clicks_waiting") == 0
+	waitUntil(t, "everything to be stored or set aside", func() bool {
+		return metrictest.Sum(t, reg, "carom_clicks_accepted_total") == float64(clicks) && metrictest.Sum(t, reg, "carom_clicks_waiting") == 0
 	})
-}
-
-// waitLong waits as long as many attempts on a busy machine take.
-func waitLong(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	for !done() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited two minutes for %s", what)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }
 
 // The edge has no right to insert for as long as an operator forgot it. Users of the embedded engine are written when it
@@ -301,7 +266,7 @@ func TestGrantForgotten(t *testing.T) {
 	waitDelivered(t, reg, 100)
 	again("elsewhere")
 	put(t, in, 100, 200)
-	waitLong(t, "the missing grant to show", func() bool { return labelled(t, reg, "carom_flush_blocked", "kind", "denied") == 1 })
+	waitUntil(t, "the missing grant to show", func() bool { return metrictest.Sum(t, reg, "carom_flush_blocked", "kind", "denied") == 1 })
 	again("carom")
 	waitDelivered(t, reg, 200)
 	stopIngest(t, in)
@@ -322,10 +287,12 @@ func TestTroubleOf(t *testing.T) {
 		{said(proto.ErrTooManyParts), "busy"},
 		{said(proto.ErrMemoryLimitExceeded), "busy"},
 		{said(proto.ErrQuotaExceeded), "busy"},
+		{said(proto.ErrCannotWriteToFileDescriptor), "busy"},
 		{said(proto.ErrTableIsReadOnly), "readonly"},
 		{said(proto.ErrKeeperException), "readonly"},
 		{fmt.Errorf("%w: %w", errConnect, said(proto.ErrAuthenticationFailed)), "denied"},
 		{said(proto.ErrAccessDenied), "denied"},
+		{said(proto.ErrSettingConstraintViolation), "denied"},
 		{said(proto.ErrUnknownTable), "schema"},
 		{said(proto.ErrNoSuchColumnInTable), "schema"},
 		{said(proto.ErrViolatedConstraint), "refused"},
@@ -357,12 +324,12 @@ func TestConversionRefused(t *testing.T) {
 			t.Fatal("refused by the ring")
 		}
 	}
-	waitLong(t, "the conversions", func() bool {
-		return metricValue(t, reg, "carom_conversions_waiting") == 0 && metricValue(t, reg, "carom_conversions_accepted_total") == 8
+	waitUntil(t, "the conversions", func() bool {
+		return metrictest.Sum(t, reg, "carom_conversions_waiting") == 0 && metrictest.Sum(t, reg, "carom_conversions_accepted_total") == 8
 	})
 	stopIngest(t, in)
-	if stored, aside := metricValue(t, reg, "carom_conversions_stored_total"),
-		labelled(t, reg, "carom_conversions_dropped_total", "reason", "quarantined"); stored != 7 || aside != 1 {
+	if stored, aside := metrictest.Sum(t, reg, "carom_conversions_stored_total"),
+		metrictest.Sum(t, reg, "carom_conversions_dropped_total", "reason", "quarantined"); stored != 7 || aside != 1 {
 		t.Errorf("%v stored, %v set aside, want 7 and 1", stored, aside)
 	}
 	if n := count(t, db, "SELECT uniqExact(txid) FROM conversions"); n != 7 {

@@ -106,8 +106,12 @@ func adoptSpool(dir string) error {
 // sole asks ClickHouse whether somebody else has delivered from this spool.
 func (in *Ingest) sole(ctx context.Context) error {
 	for _, f := range []*Flusher{in.clickFlusher, in.conversionFlusher} {
-		if err := f.sole(ctx); err != nil {
+		err := f.sole(ctx)
+		if errors.Is(err, errCopyDelivered) {
 			return fmt.Errorf("%w: %w", ErrSpool, err)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

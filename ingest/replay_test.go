@@ -11,11 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
 	"carom/ingest/faults"
+	"carom/metric/metrictest"
 )
 
 // replaySpool replays as the command does.
@@ -89,30 +88,9 @@ func TestNodeAfterItsCopyWasDelivered(t *testing.T) {
 		t.Fatalf("adopted copy: %v, %+v", err, p)
 	}
 	in, reg := testIngest(t, db.DSN(engine.Edge), spoolIn(dir))
-	waitUntil(t, "the trouble to be told", func() bool { return copyTroubles(t, reg) > 0 })
+	waitUntil(t, "the trouble to be told", func() bool { return metrictest.Sum(t, reg, "carom_flush_errors_total", "kind", "copy") > 0 })
 	abandonIngest(t, in)
 	checkOnce(t, db, all)
-}
-
-// copyTroubles is carom_flush_errors_total{kind="copy"}.
-func copyTroubles(t *testing.T, reg *prometheus.Registry) float64 {
-	t.Helper()
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() != "carom_flush_errors_total" {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			if m.GetLabel()[0].GetValue() == troubleCopy.String() {
-				return m.GetCounter().GetValue()
-			}
-		}
-	}
-	t.Fatal("no carom_flush_errors_total of that kind")
-	return 0
 }
 
 // Of a damaged spool the good records are delivered and the lost ones counted, once; the file is kept aside.

@@ -204,7 +204,7 @@ func (v *sieve) run(ctx context.Context) error {
 		return err
 	}
 	for _, w := range v.hosts {
-		if err := w.settleLedger(ctx, v.dead); err != nil {
+		if err := w.settleLedger(ctx, v.report.Node, v.dead); err != nil {
 			return err
 		}
 	}

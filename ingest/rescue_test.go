@@ -18,6 +18,7 @@ import (
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
 	"carom/ingest/faults"
+	"carom/metric/metrictest"
 )
 
 // rescueSpool rescues as the command does.
@@ -75,6 +76,9 @@ func TestRescue(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted while answers get lost: %v", err)
 	}
+	waitUntil(t, "the insert that was under way to end", func() bool {
+		return count(t, db, "SELECT count() FROM system.processes WHERE query_kind = 'Insert' AND current_database = currentDatabase()") == 0
+	})
 	part := count(t, db, "SELECT count() FROM clicks")
 	if part == held || part == doomedClicks {
 		t.Fatalf("the interrupted rescue delivered %d clicks: some, not all, are wanted", part-held)
@@ -186,6 +190,7 @@ func TestSegmentsOutliveTheirBatch(t *testing.T) {
 	checkOnce(t, db, all)
 
 	alter(t, db, "TRUNCATE TABLE clicks")
+	alter(t, db, "TRUNCATE TABLE node_ledger") // as if nothing had been rescued
 	if _, err := replaySpool(t.Context(), t, db.DSN(engine.Edge), other, true); err != nil {
 		t.Error(err)
 	}
@@ -205,7 +210,7 @@ func TestRescueOfPieces(t *testing.T) {
 	refuse(t, db, "visitor <= 60")
 	in, reg := testIngest(t, db.DSN(engine.Edge), inOneBatch(dir))
 	all := put(t, in, 0, 100)
-	waitUntil(t, "the refusals to be more than single rows'", func() bool { return labelled(t, reg, "carom_flush_blocked", "kind", "refused") == 1 })
+	waitUntil(t, "the refusals to be more than single rows'", func() bool { return metrictest.Sum(t, reg, "carom_flush_blocked", "kind", "refused") == 1 })
 	abandonIngest(t, in)
 	held, aside := count(t, db, "SELECT count() FROM clicks"), len(quarantined(t, dir))
 	if held == 0 || held > 40 || aside == 0 {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"carom/metric"
 )
 
 // rivals notices, by what node_ledger says, another process that accepts clicks under this node's number, whose click ids would
@@ -38,10 +40,8 @@ const (
 )
 
 func (r *rivals) register(reg prometheus.Registerer) {
-	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "carom_node_conflict",
-		Help: "1 while another process works under this node's number or from a copy of its spool.",
-	}, func() float64 { return oneWhile(&r.conflict) }))
+	metric.Flag(reg, "carom_node_conflict", "1 while another process works under this node's number or from a copy of its spool.",
+		nil, r.conflict.Load)
 }
 
 // look asks what others have told. That ClickHouse cannot be asked says nothing: the next look will.
@@ -111,7 +111,8 @@ func (f *Flusher) sole(ctx context.Context) error {
 }
 
 // soleDelivery fails with errCopyDelivered when ClickHouse holds a batch of the spool that the spool itself has not sent: the state
-// of a spool is on the disk before the first byte of a batch leaves. held is the table that knows batches.
+// of a spool is on the disk before the first byte of a batch leaves. held is the table that knows batches. What Rescue delivers from
+// a copy has an identity of its own; that it did, the ledger says.
 func soleDelivery(ctx context.Context, w *writer, held, spool string, last uint64) error {
 	names := make([]string, batchesAhead)
 	for i := range names {
@@ -126,6 +127,15 @@ func soleDelivery(ctx context.Context, w *writer, held, spool string, last uint6
 		return fmt.Errorf("%w: ClickHouse holds batch %s-%d and this spool has sent up to %d; "+
 			"nothing is sent lest records are stored twice; once nobody else sends from it, carom spool replay --by-id delivers what is missing",
 			errCopyDelivered, spool, number, last)
+	}
+	settled, err := w.number(ctx, fmt.Sprintf("SELECT toInt64(count()) FROM node_ledger WHERE spool = '%s' AND batch = %d", spool, int64(settledBatch)))
+	if err != nil {
+		return fmt.Errorf("look for a rescue of a copy of the spool: %w", err)
+	}
+	if settled > 0 {
+		return fmt.Errorf("%w: what a copy of spool %s held was looked up, and what was missing is delivered by carom spool replay --by-id; "+
+			"nothing is sent lest records are stored twice; once that is done, carom spool replay --by-id delivers what is missing of this one",
+			errCopyDelivered, spool)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
+	"carom/metric/metrictest"
 )
 
 // What looks at the ledger find, and what they mean.
@@ -61,7 +62,7 @@ func TestNodeConflict(t *testing.T) {
 		put(t, first, n, n+1)
 		time.Sleep(20 * time.Millisecond)
 	}
-	if v := metricValue(t, reg, "carom_node_conflict"); v != 0 {
+	if v := metrictest.Sum(t, reg, "carom_node_conflict"); v != 0 {
 		t.Errorf("carom_node_conflict is %v of a node alone", v)
 	}
 	second, _ := testIngest(t, db.DSN(engine.Edge), quick)
@@ -69,7 +70,7 @@ func TestNodeConflict(t *testing.T) {
 	waitUntil(t, "carom_node_conflict to be 1", func() bool {
 		put(t, second, n, n+1)
 		n++
-		return metricValue(t, reg, "carom_node_conflict") == 1
+		return metrictest.Sum(t, reg, "carom_node_conflict") == 1
 	})
 	stopIngest(t, second)
 	stopIngest(t, first)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -96,6 +97,9 @@ func (s *spool) identify(node uint16) error {
 	path := filepath.Join(s.dir, identityFile)
 	who, err := readIdentity(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if err := s.unused(); err != nil {
+			return err
+		}
 		s.id = newSpoolID()
 		return identity{Spool: s.id, Node: node}.write(path)
 	}
@@ -116,6 +120,21 @@ func (s *spool) identify(node uint16) error {
 			ErrSpool, s.dir, who.Node, node)
 	}
 	s.id = who.Spool
+	return nil
+}
+
+// unused fails where the directory holds segments: they can be read under the identity that they were written with alone.
+func (s *spool) unused() error {
+	for _, kind := range []string{clicksDir, conversionsDir} {
+		files, err := os.ReadDir(filepath.Join(s.dir, kind))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("look for records in the spool: %w", err)
+		}
+		if slices.ContainsFunc(files, func(f os.DirEntry) bool { return filepath.Ext(f.Name()) == ".seg" }) {
+			return fmt.Errorf("%s holds records and no file %s, without which they cannot be read; put that back from a copy of the "+
+				"directory, or move the directory aside to begin a new spool", s.dir, identityFile)
+		}
+	}
 	return nil
 }
 

@@ -58,8 +58,8 @@ func (t *teller) over(now time.Time) {
 	}
 }
 
-// setAside tells of a row that will not be stored, at most once a minute; whole where the log is all that is left of it, but for
-// where it came from.
+// setAside tells of a row that will not be stored, at most once a minute. With whole the line holds the row itself, without its
+// address: where there is no quarantine nothing else is left of it.
 func (t *teller) setAside(r refusedRow, whole bool, now time.Time) {
 	if now.Sub(t.toldRow) < tellEvery {
 		t.hiddenRows++

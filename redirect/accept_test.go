@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"carom/ingest"
+	"carom/metric/metrictest"
 )
 
 func TestPanicFailsOneRequest(t *testing.T) {
@@ -217,7 +218,7 @@ func TestAbsentCodesLeaveNothingBehind(t *testing.T) {
 	conn := e.dial(t)
 	defer conn.Close()
 	r := bufio.NewReader(conn)
-	labels := len(e.series(t))
+	labels := len(metrictest.All(t, e.registry))
 	for i := range 2000 {
 		code := codeOn("go.glow.test", glowSecrets[1], 1, uint32(i)*9973+1000)
 		if i%2 == 0 {
@@ -228,7 +229,7 @@ func TestAbsentCodesLeaveNothingBehind(t *testing.T) {
 			t.Fatalf("code %s is answered %q", code, got.raw)
 		}
 	}
-	after := e.series(t)
+	after := metrictest.All(t, e.registry)
 	if len(after) != labels || after[`carom_redirects_total{outcome="unknown"}`] != 2000 {
 		t.Errorf("%d series instead of %d, %v unknown", len(after), labels, after[`carom_redirects_total{outcome="unknown"}`])
 	}

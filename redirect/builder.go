@@ -48,7 +48,7 @@ type keyPlace struct {
 // Stale names links that must be given again, because a record holds too little to follow a change.
 type Stale struct {
 	Brands, Campaigns []uint32 // links of these with a destination, UTM values or a fallback of their own
-	Keyless           []uint32 // all links of these campaigns: their UTM templates name {link} and may not have before
+	Keyless           []uint32 // all links of these campaigns: their UTM templates name {link}, and their records may lack its key
 }
 
 // ErrReference is wrapped when an object names another that the builder has not been given.

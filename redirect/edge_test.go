@@ -173,26 +173,6 @@ func newEdge(t testing.TB, options ...func(*Config)) *edge {
 	return e
 }
 
-// series are the values of all metrics by name and labels; of a histogram the count.
-func (e *edge) series(t testing.TB) map[string]float64 {
-	t.Helper()
-	families, err := e.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	values := map[string]float64{}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			name := f.GetName()
-			for _, l := range m.GetLabel() {
-				name += fmt.Sprintf("{%s=%q}", l.GetName(), l.GetValue())
-			}
-			values[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
-		}
-	}
-	return values
-}
-
 // clickSink remembers copies of what it was given. A test may set onPut to interfere.
 type clickSink struct {
 	onPut func(*ingest.Click)

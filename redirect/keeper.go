@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"carom/metric"
 )
 
 // A keeper writes snapshots of what a Source has read, in the background, and reads the one that a start goes on from. Its
@@ -32,15 +34,15 @@ type keeper struct {
 
 func newKeeper(c SourceConfig, sealer *Sealer, reg prometheus.Registerer, log *slog.Logger) *keeper {
 	k := &keeper{config: c, sealer: sealer, log: log}
-	gauge(reg, "carom_snapshot_age_seconds", "Time since the snapshot on disk was known to be what ClickHouse holds; NaN without one.",
-		func() float64 {
+	metric.Gauge(reg, "carom_snapshot_age_seconds", "Time since the snapshot on disk was known to be what ClickHouse holds; NaN without one.",
+		nil, func() float64 {
 			if age, kept := k.age(time.Now()); kept {
 				return age.Seconds()
 			}
 			return math.NaN()
 		})
-	gauge(reg, "carom_snapshot_bytes", "Size of the snapshot on disk.", func() float64 { return float64(k.size.Load()) })
-	counter(reg, "carom_snapshot_errors_total", "Snapshots that could not be written, or were refused when read.", nil, &k.errors)
+	metric.Gauge(reg, "carom_snapshot_bytes", "Size of the snapshot on disk.", nil, func() float64 { return float64(k.size.Load()) })
+	metric.Counter(reg, "carom_snapshot_errors_total", "Snapshots that could not be written, or were refused when read.", nil, &k.errors)
 	return k
 }
 

@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"carom/metric"
 )
 
 // An outcome is how a request on the public listener ended: the label of carom_redirects_total.
@@ -75,27 +77,16 @@ func newMetrics(reg prometheus.Registerer, s *Server) *metrics {
 	})}
 	reg.MustRegister(m.duration)
 	for o := range outcomes {
-		counter(reg, "carom_redirects_total", "Requests on the public listener by outcome.",
+		metric.Counter(reg, "carom_redirects_total", "Requests on the public listener by outcome.",
 			prometheus.Labels{"outcome": o.String()}, &m.redirects[o].n)
 	}
 	for o := range conversionOutcomes {
-		counter(reg, "carom_conversions_total", "Conversion messages by outcome; repeats count as accepted here, once in reports.",
+		metric.Counter(reg, "carom_conversions_total", "Conversion messages by outcome; repeats count as accepted here, once in reports.",
 			prometheus.Labels{"outcome": o.String()}, &m.conversions[o].n)
 	}
-	counter(reg, "carom_accept_errors_total", "Connections that could not be accepted.", nil, &m.accepts)
-	gauge(reg, "carom_links", "Links in the table.", func() float64 { return float64(s.Table().Links()) })
-	gauge(reg, "carom_link_table_age_seconds", "Time since the table was last known to be what ClickHouse holds.",
-		func() float64 { return s.Age().Seconds() })
+	metric.Counter(reg, "carom_accept_errors_total", "Connections that could not be accepted.", nil, &m.accepts)
+	metric.Gauge(reg, "carom_links", "Links in the table.", nil, func() float64 { return float64(s.Table().Links()) })
+	metric.Gauge(reg, "carom_link_table_age_seconds", "Time since the table was last known to be what ClickHouse holds.",
+		nil, func() float64 { return s.Age().Seconds() })
 	return m
-}
-
-// counter exports n.
-func counter(reg prometheus.Registerer, name, help string, labels prometheus.Labels, n *atomic.Uint64) {
-	reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels},
-		func() float64 { return float64(n.Load()) }))
-}
-
-// gauge exports what value says.
-func gauge(reg prometheus.Registerer, name, help string, value func() float64) {
-	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"carom/ingest"
+	"carom/metric/metrictest"
 )
 
 // Each way a request can end moves its own counter by one and no other.
@@ -44,9 +45,9 @@ func TestEachOutcomeMovesItsCounter(t *testing.T) {
 		case outcomeNotReady:
 			e.server.SetTable(&Table{})
 		}
-		before := e.series(t)
+		before := metrictest.All(t, e.registry)
 		e.send(t, c.request)
-		after := e.series(t)
+		after := metrictest.All(t, e.registry)
 		for o := range outcomes {
 			name := `carom_redirects_total{outcome="` + o.String() + `"}`
 			moved, present := after[name]
@@ -63,22 +64,22 @@ func TestOneRedirectInManyIsTimed(t *testing.T) {
 	for range 2 * sampleEvery {
 		e.get(t, "go.glow.test", "/"+glowCode(linkLive))
 	}
-	if n := e.series(t)["carom_redirect_duration_seconds"]; n != 2 {
+	if n := metrictest.All(t, e.registry)["carom_redirect_duration_seconds"]; n != 2 {
 		t.Errorf("%v of %d redirects timed, want 2", n, 2*sampleEvery)
 	}
 }
 
 func TestTableGauges(t *testing.T) {
 	e := newEdge(t)
-	if n := e.series(t)["carom_links"]; n != linkLast-2 { // numbers begin at 1, and one link is deleted
+	if n := metrictest.All(t, e.registry)["carom_links"]; n != linkLast-2 { // numbers begin at 1, and one link is deleted
 		t.Errorf("carom_links is %v, want %d", n, linkLast-2)
 	}
 	e.server.fresh.Store(time.Now().Add(-time.Minute).UnixNano())
-	if age := e.series(t)["carom_link_table_age_seconds"]; age < 60 || age > 120 {
+	if age := metrictest.All(t, e.registry)["carom_link_table_age_seconds"]; age < 60 || age > 120 {
 		t.Errorf("a table of a minute ago is %v s old", age)
 	}
 	e.server.Fresh()
-	if age := e.series(t)["carom_link_table_age_seconds"]; age > 30 {
+	if age := metrictest.All(t, e.registry)["carom_link_table_age_seconds"]; age > 30 {
 		t.Errorf("a fresh table is %v s old", age)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"carom/control"
+	"carom/metric/metrictest"
 	"carom/redirect"
 )
 
@@ -16,19 +17,8 @@ func (w *world) prove() (complete, differences float64) {
 	if err := w.source.Prove(w.Context()); err != nil {
 		w.Fatal(err)
 	}
-	families, err := w.registry.Gather()
-	if err != nil {
-		w.Fatal(err)
-	}
-	for _, f := range families {
-		switch m := f.GetMetric()[0]; f.GetName() {
-		case "carom_link_table_complete":
-			complete = m.GetGauge().GetValue()
-		case "carom_link_table_differences_total":
-			differences = m.GetCounter().GetValue()
-		}
-	}
-	return complete, differences
+	told := metrictest.All(w, w.registry)
+	return told["carom_link_table_complete"], told["carom_link_table_differences_total"]
 }
 
 func (w *world) wantProof(when string, complete, differences float64) {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"carom/metric"
 )
 
 // A Proof says how far a table is known to be what ClickHouse holds.
@@ -36,24 +38,19 @@ type prover struct {
 
 func newProver(reg prometheus.Registerer) *prover {
 	p := &prover{proven: map[string]time.Time{}, differs: map[string]piece{}}
-	gauge(reg, "carom_link_table_complete", "1 when all of the table has been compared with ClickHouse and nothing differs.",
-		func() float64 {
-			if p.complete.Load() {
-				return 1
-			}
-			return 0
-		})
-	gauge(reg, "carom_link_table_proof_age_seconds",
+	metric.Flag(reg, "carom_link_table_complete", "1 when all of the table has been compared with ClickHouse and nothing differs.",
+		nil, p.complete.Load)
+	metric.Gauge(reg, "carom_link_table_proof_age_seconds",
 		"Time since the piece of the table that has waited longest was found equal to ClickHouse's; NaN before the first proof.",
-		func() float64 {
+		nil, func() float64 {
 			if since := p.proof().Since; !since.IsZero() {
 				return time.Since(since).Seconds()
 			}
 			return math.NaN()
 		})
-	gauge(reg, "carom_link_table_orphans", "Rows of the table that ClickHouse has lost; they are served as they were.",
-		func() float64 { return float64(p.orphans.Load()) })
-	counter(reg, "carom_link_table_differences_total", "Pieces of the table that were not what ClickHouse holds and were read again.",
+	metric.Gauge(reg, "carom_link_table_orphans", "Rows of the table that ClickHouse has lost; they are served as they were.",
+		nil, func() float64 { return float64(p.orphans.Load()) })
+	metric.Counter(reg, "carom_link_table_differences_total", "Pieces of the table that were not what ClickHouse holds and were read again.",
 		nil, &p.found)
 	return p
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/pires/go-proxyproto"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"carom/metric/metrictest"
 )
 
 // newProxiedEdge trusts this machine to be a proxy that sends PROXY headers.
@@ -88,7 +90,7 @@ func TestProxyHeaders(t *testing.T) {
 		}
 		conn.Close()
 	}
-	if bad := e.series(t)[`carom_redirects_total{outcome="bad_request"}`]; bad != 16 {
+	if bad := metrictest.All(t, e.registry)[`carom_redirects_total{outcome="bad_request"}`]; bad != 16 {
 		t.Errorf("%v refused connections counted, want 16", bad)
 	}
 	if e.log.Len() > 0 {

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"carom/ingest"
+	"carom/metric/metrictest"
 )
 
 // A shop is a server with two brands, and what a test needs to send conversions to it.
@@ -183,22 +184,13 @@ func (w *shop) send(t testing.TB, method, host, pathAndQuery, body string, heade
 	return answer{resp.StatusCode, resp.Header, string(content)}
 }
 
-// outcomes reads carom_conversions_total.
+// outcomes reads carom_conversions_total, by outcome where that has come.
 func (w *shop) outcomes(t testing.TB) map[string]int {
 	t.Helper()
-	families, err := w.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
 	counts := map[string]int{}
-	for _, family := range families {
-		if family.GetName() != "carom_conversions_total" {
-			continue
-		}
-		for _, m := range family.GetMetric() {
-			if n := int(m.GetCounter().GetValue()); n > 0 {
-				counts[m.GetLabel()[0].GetValue()] = n
-			}
+	for name, n := range metrictest.All(t, w.registry) {
+		if label, ok := strings.CutPrefix(name, "carom_conversions_total{outcome="); ok && n > 0 {
+			counts[strings.Trim(label, `"}`)] = int(n)
 		}
 	}
 	return counts

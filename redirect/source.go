@@ -12,8 +12,6 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"carom/ingest"
 )
 
 // SourceConfig says where reference data comes from.
@@ -127,8 +125,8 @@ func (s *Source) run(ctx context.Context) {
 	}
 }
 
-// proofPatience is how many times its interval a proof waits for a look without changes: during an import it would hold up those that
-// follow, and what changes meanwhile it cannot compare.
+// proofPatience: while changes keep coming, as during an import, a proof is put off for up to so many times its interval. It would hold
+// up the changes behind it, and it cannot compare what changes meanwhile.
 const proofPatience = 6
 
 // proofDue reports whether it is time to compare the table with ClickHouse.
@@ -196,7 +194,7 @@ func (s *Source) publish() {
 	s.keeper.changed(s.builder, s.seen, time.Now())
 }
 
-// ids is never empty: an empty list is not a value of IN.
+// ids is a list for IN, which does not take an empty one: no object has the number 0.
 func ids(list []uint32) []uint32 { return append([]uint32{0}, list...) }
 
 func (s *Source) apply(l LinkRow) {
@@ -252,97 +250,8 @@ func (s *Source) newestVersions(ctx context.Context) (map[string]uint64, error) 
 	return newest, rows.Err()
 }
 
-// readParents applies changes of everything but links.
-func (s *Source) readParents(ctx context.Context) error {
-	return errors.Join(
-		each(ctx, s, "keys", "brand_id, toString(kind), key_id, sealed, toString(state)", func(scan scanner) (uint64, error) {
-			var k KeyRow
-			var kind, sealed, state string
-			if err := scan(&k.Brand, &kind, &k.ID, &sealed, &state, &k.Version); err != nil {
-				return 0, err
-			}
-			k.Kind, k.Active, k.Retired = KeyKind(kind), state == "active", state == "retired"
-			if !k.Retired {
-				secret, err := s.sealer.Open(k.Kind, k.Brand, k.ID, []byte(sealed))
-				if err != nil {
-					return 0, err
-				}
-				k.Secret = secret
-			}
-			s.builder.SetKey(k)
-			return k.Version, nil
-		}),
-		each(ctx, s, "brands", "brand_id, brand, name, currency, attribution_days, unsigned_pixel, destination_hosts, "+
-			"app_schemes, deleted", func(scan scanner) (uint64, error) {
-			var b Brand
-			if err := scan(&b.ID, &b.Key, &b.Name, &b.Currency, &b.AttributionDays, &b.UnsignedPixel,
-				&b.Policy.Hosts, &b.Policy.AppSchemes, &b.Deleted, &b.Version); err != nil {
-				return 0, err
-			}
-			s.builder.SetBrand(b)
-			return b.Version, nil
-		}),
-		each(ctx, s, "domains", "domain_id, host, brand_id, home_url, fallback_url, not_found_url, vanity = 'signed', "+
-			"apple_app_site_association, assetlinks, deleted",
-			func(scan scanner) (uint64, error) {
-				var d DomainRow
-				var signed uint8
-				if err := scan(&d.ID, &d.Host, &d.Brand, &d.Home, &d.Fallback, &d.NotFound, &signed,
-					&d.AppleApps, &d.AssetLinks, &d.Deleted, &d.Version); err != nil {
-					return 0, err
-				}
-				d.SignedSlugs = signed == 1
-				s.builder.SetDomain(d)
-				return d.Version, nil
-			}),
-		each(ctx, s, "influencers", "influencer_id, influencer, platform, followers, enabled, deleted", func(scan scanner) (uint64, error) {
-			var v Influencer
-			var followers uint64
-			if err := scan(&v.ID, &v.Key, &v.Platform, &followers, &v.Enabled, &v.Deleted, &v.Version); err != nil {
-				return 0, err
-			}
-			v.Tier = ingest.TierOf(followers)
-			s.builder.SetInfluencer(v)
-			return v.Version, nil
-		}),
-		each(ctx, s, "campaigns", "campaign_id, campaign, brand_id, destination, utm_source, utm_medium, utm_campaign, "+
-			"utm_content, utm_term, click_id_param, starts, ends, enabled, deleted", func(scan scanner) (uint64, error) {
-			var c Campaign
-			if err := scan(&c.ID, &c.Key, &c.Brand, &c.Destination, &c.UTM.Source, &c.UTM.Medium, &c.UTM.Campaign,
-				&c.UTM.Content, &c.UTM.Term, &c.ClickIDParam, &c.Starts, &c.Ends, &c.Enabled, &c.Deleted, &c.Version); err != nil {
-				return 0, err
-			}
-			s.builder.SetCampaign(c)
-			return c.Version, nil
-		}),
-	)
-}
-
-type scanner func(dest ...any) error
-
-// each reads the rows of a table that are newer than what was seen, oldest first, and notes how far it came: row returns the
-// version, which follows the columns.
-func each(ctx context.Context, s *Source, table, columns string, row func(scanner) (version uint64, err error)) error {
-	rows, err := s.conn.Query(ctx, fmt.Sprintf("SELECT %s, version FROM %s WHERE version > ? ORDER BY version", columns, table),
-		s.seen[table])
-	if err != nil {
-		return fmt.Errorf("read changes of %s: %w", table, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		version, err := row(rows.Scan)
-		if err != nil {
-			return fmt.Errorf("read changes of %s: %w", table, err)
-		}
-		s.seen[table] = max(s.seen[table], version)
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read changes of %s: %w", table, err)
-	}
-	return nil
-}
-
-// readLinks applies the links that changed up to a version, and those that have to be given again.
+// readLinks applies the links that changed up to a version, and those that a change of their brand or campaign makes stale, see
+// Builder.Stale.
 func (s *Source) readLinks(ctx context.Context, upTo uint64) error {
 	all, cancel := context.WithTimeout(ctx, s.config.ReadAll)
 	defer cancel()
@@ -362,30 +271,4 @@ func (s *Source) readLinks(ctx context.Context, upTo uint64) error {
 	return s.eachLink(all, `FINAL WHERE campaign_id IN ? OR (brand_id IN ? OR campaign_id IN ?)
 		AND (destination, fallback_url, utm_source, utm_medium, utm_campaign, utm_content, utm_term) != ('', '', '', '', '', '', '')
 		ORDER BY link_id`, ids(stale.Keyless), ids(stale.Brands), ids(stale.Campaigns))
-}
-
-// eachLink applies the rows of links that the end of a query chooses.
-func (s *Source) eachLink(ctx context.Context, which string, args ...any) error {
-	rows, err := s.conn.Query(ctx, `SELECT link_id, link, brand_id, campaign_id, influencer_id, domain_id, key_id, slug, coupon, destination,
-		utm_source, utm_medium, utm_campaign, utm_content, utm_term, toString(content_format), starts, expires, fallback_url,
-		enabled, deleted FROM links `+which, args...)
-	if err != nil {
-		return fmt.Errorf("read links: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var l LinkRow
-		var format string
-		if err := rows.Scan(&l.ID, &l.Key, &l.Brand, &l.Campaign, &l.Influencer, &l.Domain, &l.KeyID, &l.Slug, &l.Coupon, &l.Destination,
-			&l.UTM.Source, &l.UTM.Medium, &l.UTM.Campaign, &l.UTM.Content, &l.UTM.Term, &format, &l.Starts, &l.Expires,
-			&l.Fallback, &l.Enabled, &l.Deleted); err != nil {
-			return fmt.Errorf("read links: %w", err)
-		}
-		l.Format = ingest.FormatOf(format)
-		s.apply(l)
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read links: %w", err)
-	}
-	return nil
 }

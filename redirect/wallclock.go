@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"carom/metric"
 )
 
 // A wallClock is what the node takes for the time: the machine's clock, put right where it is known to be wrong. A machine without
@@ -24,13 +26,13 @@ const (
 	// clockWrong is a difference that is put right. Below it nobody can say which of two clocks errs, and rows that are dated so far
 	// off are kept, reported and attributed all the same.
 	clockWrong = 24 * time.Hour
-	// clockFar is how far ClickHouse's clock may be ahead of the newest reference data, and click ids of the time, to be believed:
-	// as far as a visitor key is carried.
+	// clockFar: ClickHouse's clock is believed up to so far ahead of the newest reference data, and click ids up to so far ahead of the
+	// time. It is as far as a visitor key is carried on.
 	clockFar = maxRatchet * 24 * time.Hour
 )
 
 // correct returns what to add to the machine's clock, given ClickHouse's and the moment at which control, perhaps on a third
-// machine, last wrote reference data: now cannot be before that. Where no two agree the machine's clock stays.
+// machine, last wrote reference data: now cannot be before that. Where ClickHouse's clock does not agree with that, the machine's stays.
 func correct(machine, server, written time.Time) time.Duration {
 	difference := server.Sub(machine)
 	if difference.Abs() < clockWrong || server.Before(written.Add(-clockWrong)) || server.After(written.Add(clockFar)) {
@@ -77,19 +79,21 @@ func (c *wallClock) restored(machine, taken time.Time, log *slog.Logger) {
 
 // register exports how wrong the clocks are.
 func (c *wallClock) register(reg prometheus.Registerer, ids *clickClock) {
-	gauge(reg, "carom_clock_behind_seconds", "How far the machine's clock was last seen behind ClickHouse's; negative: ahead.",
-		func() float64 { return time.Duration(c.behind.Load() * int64(time.Millisecond)).Seconds() })
-	gauge(reg, "carom_click_id_ahead_seconds", "How far click ids are ahead of the clock, as after it was set back; 0 where they are not.",
-		func() float64 { return ids.ahead(c.now(time.Now())).Seconds() })
+	metric.Gauge(reg, "carom_clock_behind_seconds", "How far the machine's clock was last seen behind ClickHouse's; negative: ahead.",
+		nil, func() float64 { return time.Duration(c.behind.Load() * int64(time.Millisecond)).Seconds() })
+	metric.Gauge(reg, "carom_click_id_ahead_seconds", "How far click ids are ahead of the clock, as after it was set back; 0 where they are not.",
+		nil, func() float64 { return ids.ahead(c.now(time.Now())).Seconds() })
 }
 
-// clockEvery is how often ClickHouse's clock is looked at, and clockTrip the longest way there and back that says something.
+// clockEvery is how often ClickHouse's clock is looked at. An answer that took longer than clockTrip says too little about when it was
+// true.
 const (
 	clockEvery = 10 * time.Second
 	clockTrip  = 3 * time.Second
 )
 
-// lookAtClock compares the clocks. Until it has succeeded once a new table waits for it: click ids are made by it.
+// lookAtClock compares the clocks. Nothing else is read before it has succeeded for the first time, since click ids are made by the
+// clock.
 func (s *Source) lookAtClock(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()

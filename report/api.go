@@ -117,6 +117,8 @@ func (r *Reports) problem(err error) error {
 	case errors.Is(err, ErrTooLong):
 		return huma.NewError(http.StatusGatewayTimeout, ErrTooLong.Error()+": ask for fewer days or brands")
 	}
-	r.cfg.Log.Error("report failed", "error", err)
+	if !errors.Is(err, context.Canceled) { // otherwise the client has hung up
+		r.cfg.Log.Error("report failed", "error", err)
+	}
 	return huma.Error500InternalServerError("the report could not be read; the log of the control process says why")
 }

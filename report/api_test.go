@@ -185,6 +185,10 @@ func TestAPIHidesWhatFailed(t *testing.T) {
 	if !strings.Contains(log.String(), "secret_table") {
 		t.Errorf("the log says %q", log.String())
 	}
+	log.Reset()
+	if err := reports.problem(fmt.Errorf("read the report: %w", context.Canceled)); err == nil || log.Len() > 0 {
+		t.Errorf("a client that hung up: %v, the log says %q", err, log.String())
+	}
 	var status huma.StatusError
 	for failure, want := range map[error]int{
 		explain(context.DeadlineExceeded):                            http.StatusGatewayTimeout,

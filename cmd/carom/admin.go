@@ -18,6 +18,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"carom/metric"
 )
 
 // newRegistry is a registry with the process's own numbers.
@@ -26,11 +28,9 @@ func newRegistry() *prometheus.Registry {
 	reg.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "carom_build_info", Help: "1, labelled with what is running.",
-			ConstLabels: prometheus.Labels{"version": version(), "go": runtime.Version()},
-		}, func() float64 { return 1 }),
 	)
+	metric.Gauge(reg, "carom_build_info", "1, labelled with what is running.",
+		prometheus.Labels{"version": version(), "go": runtime.Version()}, func() float64 { return 1 })
 	return reg
 }
 

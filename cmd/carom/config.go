@@ -16,6 +16,12 @@ import (
 	"carom/control/sheet"
 )
 
+// configFlags are those of every command that has a configuration.
+type configFlags struct {
+	Config      kong.ConfigFlag `placeholder:"FILE" help:"YAML file; each key is the name of a flag below."`
+	PrintConfig bool            `help:"Print the effective configuration, secrets masked, and end."`
+}
+
 // A configFile is the YAML file of a command: each key is the name of one of its flags. A flag on the command line wins
 // over its CAROM_… environment variable, and that over the file.
 type configFile struct {

@@ -18,8 +18,7 @@ import (
 
 // controlCommand is the control process: the one writer of reference data.
 type controlCommand struct {
-	Config      kong.ConfigFlag `placeholder:"FILE" help:"YAML file; each key is the name of a flag below."`
-	PrintConfig bool            `help:"Print the effective configuration, secrets masked, and end."`
+	configFlags
 
 	ClickHouse    string `name:"clickhouse" required:"" placeholder:"DSN" env:"CAROM_CLICKHOUSE" help:"clickhouse://user:pass@host:9000/carom, several hosts allowed."`
 	ClusterSecret string `required:"" type:"existingfile" placeholder:"FILE" env:"CAROM_CLUSTER_SECRET" help:"File with the secret that seals the keys table."`
@@ -41,11 +40,8 @@ func (c *controlCommand) Run(ctx context.Context, command *kong.Context, log *sl
 	if c.PrintConfig {
 		return printConfig(terminal.Out, command)
 	}
-	if c.Lease < time.Second {
-		return fmt.Errorf("%w: --lease %s: must be a second at least", errUsage, c.Lease)
-	}
-	if c.Rate <= 0 || c.Burst < 1 {
-		return fmt.Errorf("%w: --rate %g --burst %d: both must be above 0", errUsage, c.Rate, c.Burst)
+	if err := c.check(); err != nil {
+		return err
 	}
 	secret, err := readSecret(c.ClusterSecret)
 	if err != nil {
@@ -72,8 +68,8 @@ func (c *controlCommand) Run(ctx context.Context, command *kong.Context, log *sl
 		return err
 	}
 	config := control.DefaultConfig()
-	config.Conn, config.ClusterSecret, config.PublicURL, config.Log = conn, secret, c.PublicURL, log
-	config.LeaseConn, config.Version = leaseConn, version()
+	config.Conn, config.LeaseConn, config.ClusterSecret, config.Log = conn, leaseConn, secret, log
+	config.PublicURL, config.Version = c.PublicURL, version()
 	config.Address, config.TakeOver = cmp.Or(c.Advertise, ops.url()), c.TakeOver
 	config.Rate, config.Burst, config.Lease = c.Rate, c.Burst, c.Lease
 	writer, err := control.New(config)
@@ -104,6 +100,17 @@ func (c *controlCommand) Run(ctx context.Context, command *kong.Context, log *sl
 	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return ops.stop(finish)
+}
+
+// check refuses flags out of range.
+func (c *controlCommand) check() error {
+	if c.Lease < time.Second {
+		return fmt.Errorf("%w: --lease %s: must be a second at least", errUsage, c.Lease)
+	}
+	if c.Rate <= 0 || c.Burst < 1 {
+		return fmt.Errorf("%w: --rate %g --burst %d: both must be above 0", errUsage, c.Rate, c.Burst)
+	}
+	return nil
 }
 
 // mountAPI puts the API, reports included, on the admin listener. conn reads the reports.

@@ -11,6 +11,7 @@ import (
 
 	"carom/geo"
 	"carom/ingest"
+	"carom/metric"
 	"carom/redirect"
 )
 
@@ -51,9 +52,8 @@ func newEdge(c edgeConfig, reg prometheus.Registerer, log *slog.Logger) (*edge, 
 	if e.source, err = redirect.NewSource(c.Source, sealer, e.server, reg, log); err != nil {
 		return nil, err
 	}
-	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "carom_geo_database_age_seconds", Help: "Time since the oldest geo database in use was published.",
-	}, func() float64 { return e.places.Age(time.Now()).Seconds() }))
+	metric.Gauge(reg, "carom_geo_database_age_seconds", "Time since the oldest geo database in use was published.", nil,
+		func() float64 { return e.places.Age(time.Now()).Seconds() })
 	return e, nil
 }
 

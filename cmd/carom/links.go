@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"text/tabwriter"
 
 	"carom/control"
@@ -129,25 +127,6 @@ func (c *linksExportCommand) Run(ctx context.Context, terminal *console) error {
 	return writeWhole(c.Output, 0o666, func(w io.Writer) error {
 		return client.Export(ctx, c.filter(), c.Format, w)
 	})
-}
-
-// writeWhole gives write a file, with the permissions of mode, that takes its name only when write has succeeded.
-func writeWhole(path string, mode fs.FileMode, write func(io.Writer) error) error {
-	file, err := os.OpenFile(path+".part", os.O_RDWR|os.O_CREATE|os.O_TRUNC, mode)
-	if err != nil {
-		return err
-	}
-	if err = write(file); err == nil {
-		err = file.Sync() // the name must not outlive a power loss without its bytes
-	}
-	if closing := file.Close(); err == nil {
-		err = closing
-	}
-	if err != nil {
-		os.Remove(file.Name())
-		return err
-	}
-	return os.Rename(file.Name(), path)
 }
 
 // switchTarget is the flags that name what is stopped or goes on.

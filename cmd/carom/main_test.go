@@ -20,7 +20,20 @@ func TestMain(m *testing.M) {
 	if os.Getenv(mainVariable) != "" || engine.IsChild(os.Args) {
 		main()
 	}
+	forgetCluster()
 	chtest.Main(m)
+}
+
+// forgetCluster takes from the environment what would lead a command to a cluster that somebody works with: tests change what they find. What is
+// for tests themselves stays.
+func forgetCluster() {
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		ours := strings.HasPrefix(name, "CAROM_TEST_") || name == "CAROM_FAULTS" || name == "CAROM_CACHE"
+		if strings.HasPrefix(name, "CAROM_") && !ours {
+			os.Unsetenv(name)
+		}
+	}
 }
 
 // result is what a command left behind.

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// reachTimeout bounds a look whether ClickHouse answers, beside the two seconds of each address that takes no connection.
+	// reachTimeout bounds a look whether ClickHouse answers. Each address that takes no connection adds two seconds.
 	reachTimeout = 2 * time.Second
 	// reachAge is how long an answer stands, so that whoever asks for /readyz cannot keep ClickHouse busy.
 	reachAge = time.Second

@@ -17,8 +17,7 @@ import (
 
 // serveCommand is one production edge node.
 type serveCommand struct {
-	Config      kong.ConfigFlag `placeholder:"FILE" help:"YAML file; each key is the name of a flag below."`
-	PrintConfig bool            `help:"Print the effective configuration, secrets masked, and end."`
+	configFlags
 
 	Listen        string        `default:":8080" env:"CAROM_LISTEN" help:"Public address."`
 	ClickHouse    string        `name:"clickhouse" required:"" placeholder:"DSN" env:"CAROM_CLICKHOUSE" help:"clickhouse://user:pass@host:9000/carom, several hosts allowed."`
@@ -81,6 +80,9 @@ func (c *serveCommand) Run(ctx context.Context, command *kong.Context, log *slog
 		return err
 	}
 	ops.serve()
+	if c.Spool == "" {
+		log.Warn("no spool: a kill loses the clicks and sales that ClickHouse has not taken; name a directory with --spool")
+	}
 	log.Info("edge node serves", "node", c.Node, "public", node.server.Addr().String(), "admin", ops.url())
 	<-ctx.Done()
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -64,9 +65,7 @@ func spoolKind(table io.Writer, k ingest.KindPart) {
 	for _, path := range k.Aside {
 		fmt.Fprintf(table, "kept aside\t%s\n", visibleText(path))
 	}
-	for _, refusal := range slices.Sorted(maps.Keys(k.Quarantined)) {
-		fmt.Fprintf(table, "quarantined\t%d rows: %s\n", k.Quarantined[refusal], visibleText(refusal))
-	}
+	spoolQuarantine(table, k.Quarantined)
 	spoolFiles(table, k.Segments)
 	if len(k.Frozen) > 0 {
 		fmt.Fprintln(table, "\nBATCH\tROWS\tBYTES\tWEEK OF\tHOURS\tIN CLICKHOUSE\tTOKEN")
@@ -78,6 +77,28 @@ func spoolKind(table io.Writer, k ingest.KindPart) {
 		}
 		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\t%s\t%s\n", visibleText(b.Name), b.Rows, b.Bytes, b.Partition, strings.Join(hours, " … "),
 			storedText(b), visibleText(b.Token))
+	}
+}
+
+// toldRefusals is how many of ClickHouse's refusals are listed. That of a constraint tells the values of its row: there may be as many
+// as rows.
+const toldRefusals = 5
+
+// spoolQuarantine writes how many rows were set aside, by what ClickHouse said of them, the most frequent first.
+func spoolQuarantine(table io.Writer, rows map[string]uint64) {
+	refusals := slices.SortedFunc(maps.Keys(rows), func(a, b string) int {
+		return cmp.Or(cmp.Compare(rows[b], rows[a]), strings.Compare(a, b))
+	})
+	others := uint64(0)
+	for i, refusal := range refusals {
+		if i >= toldRefusals {
+			others += rows[refusal]
+			continue
+		}
+		fmt.Fprintf(table, "quarantined\t%d rows: %s\n", rows[refusal], visibleText(refusal))
+	}
+	if others > 0 {
+		fmt.Fprintf(table, "quarantined\t%d rows for other reasons: quarantine.jsonl has them all\n", others)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"carom/control"
+	"carom/metric"
 )
 
 // A standing tells operators whether a control process writes. A standby is healthy but not ready, so that a balancer finds the one
@@ -42,12 +43,6 @@ func (s *standing) about() map[string]any {
 
 // registerLeader makes a metric of whether writer writes.
 func registerLeader(reg prometheus.Registerer, writer *control.Control) {
-	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "carom_control_leader", Help: "1 on the control process that writes, 0 on a standby.",
-	}, func() float64 {
-		if writer.Standing().Leads {
-			return 1
-		}
-		return 0
-	}))
+	metric.Flag(reg, "carom_control_leader", "1 on the control process that writes, 0 on a standby.", nil,
+		func() bool { return writer.Standing().Leads })
 }

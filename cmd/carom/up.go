@@ -2,19 +2,11 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"embed"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
-	"text/tabwriter"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -37,30 +29,16 @@ type upCommand struct {
 	enginePorts
 }
 
-// The samples, one file for each kind of import.
-//
-//go:embed sample/*.csv
-var samples embed.FS
-
 const (
-	secretFile  = "cluster.secret" // in the data directory; seals the keys table
-	controlFile = "control.json"   // in the data directory; tells the other commands where control is
-	samplesFile = "samples.begun"  // in the data directory while the samples are being imported
-	upNode      = 1
-	upLinger    = 300 * time.Millisecond // connections in use close with an answer; nobody balances away from an up
-	upTimeout   = 30 * time.Second       // for a start of the edge, and for a stop
+	upNode    = 1
+	upLinger  = 300 * time.Millisecond // connections in use end with their next answer; no balancer has to notice
+	upTimeout = 30 * time.Second       // for a start of the edge, and for a stop
 )
 
 // Run brings everything up, prints what to click, and takes it down when the context ends.
 func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console) (err error) {
-	proxies, err := redirect.ParseProxies(c.Proxies)
+	proxies, err := c.check()
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
-	}
-	if c.Listen, err = freeAddress(c.Listen, "--listen"); err != nil {
-		return err
-	}
-	if c.Admin, err = freeAddress(c.Admin, "--admin"); err != nil {
 		return err
 	}
 	assets, err := engine.Install(ctx, terminal.Err)
@@ -95,13 +73,13 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 		return err
 	}
 	defer writer.Stop()
+	return c.serve(ctx, c.edgeConfig(db, secret, proxies, assets, log), kept, conn, writer, log, terminal)
+}
 
-	config := defaultEdge(db.DSN(engine.Edge), secret, log)
-	config.Redirect.Listen, config.Redirect.Node, config.Redirect.Proxies = c.Listen, upNode, proxies
-	config.Redirect.Linger = upLinger
-	config.Ingest.Node, config.Ingest.Spool = upNode, filepath.Join(c.Data, "spool")
-	config.Source.Snapshot = filepath.Join(c.Data, snapshotFile)
-	config.Geo.Country = assets.CountryDB
+// serve runs the node, and the API beside it, until ctx or the engine ends.
+func (c *upCommand) serve(
+	ctx context.Context, config edgeConfig, kept *keptEngine, conn driver.Conn, writer *control.Control, log *slog.Logger, terminal *console,
+) (err error) {
 	reg := newRegistry()
 	registerLeader(reg, writer)
 	defer startRollups(conn, reg, log).Stop()
@@ -134,7 +112,7 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 	if err := node.waitReady(ctx, upTimeout); err != nil {
 		return err
 	}
-	if err := c.greet(ctx, terminal, writer, db, ops.url()); err != nil {
+	if err := c.greet(ctx, terminal, writer, kept.engine(), ops.url()); err != nil {
 		return err
 	}
 	select {
@@ -146,7 +124,30 @@ func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console
 	}
 }
 
-// freeAddress finds out before the slow part that an address is taken, and which port stands for port 0.
+// check finds out before the slow part what is wrong with the flags, and which ports stand for port 0.
+func (c *upCommand) check() (proxies redirect.Proxies, err error) {
+	if proxies, err = redirect.ParseProxies(c.Proxies); err != nil {
+		return nil, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	if c.Listen, err = freeAddress(c.Listen, "--listen"); err != nil {
+		return nil, err
+	}
+	c.Admin, err = freeAddress(c.Admin, "--admin")
+	return proxies, err
+}
+
+// edgeConfig is that of the one node of an up.
+func (c *upCommand) edgeConfig(db *engine.Engine, secret []byte, proxies redirect.Proxies, assets engine.Assets, log *slog.Logger) edgeConfig {
+	config := defaultEdge(db.DSN(engine.Edge), secret, log)
+	config.Redirect.Listen, config.Redirect.Node, config.Redirect.Proxies = c.Listen, upNode, proxies
+	config.Redirect.Linger = upLinger
+	config.Ingest.Node, config.Ingest.Spool = upNode, filepath.Join(c.Data, "spool")
+	config.Source.Snapshot = filepath.Join(c.Data, snapshotFile)
+	config.Geo.Country = assets.CountryDB
+	return config
+}
+
+// freeAddress fails where an address is taken, and chooses a port for port 0.
 func freeAddress(address, flag string) (string, error) {
 	if _, err := net.ResolveTCPAddr("tcp", address); err != nil {
 		return "", fmt.Errorf("%w: %s %q: must be host:port: %w", errUsage, flag, address, err)
@@ -156,26 +157,6 @@ func freeAddress(address, flag string) (string, error) {
 		return "", fmt.Errorf("listen on %s: %w; choose another address with %s", address, err, flag)
 	}
 	return l.Addr().String(), l.Close()
-}
-
-// makeSecret reads the cluster secret, or makes one that only the owner can read.
-func makeSecret(path string) ([]byte, error) {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		raw := make([]byte, redirect.MinClusterSecret)
-		_, _ = rand.Read(raw) // never fails, see crypto/rand
-		if err := writeOwn(path, base64.RawStdEncoding.EncodeToString(raw)+"\n"); err != nil {
-			return nil, fmt.Errorf("make the cluster secret: %w", err)
-		}
-	}
-	return readSecret(path)
-}
-
-// writeOwn writes a file that only its owner can read, all of it or nothing.
-func writeOwn(path, text string) error {
-	return writeWhole(path, 0o600, func(w io.Writer) error {
-		_, err := io.WriteString(w, text)
-		return err
-	})
 }
 
 // openClickHouse opens a pool of connections; it connects when first used.
@@ -213,104 +194,4 @@ func (c *upCommand) startControl(ctx context.Context, conn, leaseConn driver.Con
 		return writer, nil
 	}
 	return writer, c.importSamples(ctx, conn, writer)
-}
-
-// importSamples fills an empty world, or goes on where an earlier start was cut short.
-func (c *upCommand) importSamples(ctx context.Context, conn driver.Conn, writer *control.Control) error {
-	begun := filepath.Join(c.Data, samplesFile)
-	if _, err := os.Stat(begun); errors.Is(err, fs.ErrNotExist) {
-		var brands uint64
-		if err := conn.QueryRow(ctx, "SELECT count() FROM brands").Scan(&brands); err != nil {
-			return fmt.Errorf("look for brands: %w", err)
-		}
-		if brands > 0 {
-			return nil
-		}
-	}
-	if err := writeOwn(begun, "the sample import has begun and not ended\n"); err != nil {
-		return fmt.Errorf("begin the sample import: %w", err)
-	}
-	for _, kind := range control.Kinds() {
-		if err := importSample(ctx, writer, kind); err != nil {
-			return err
-		}
-	}
-	return os.Remove(begun)
-}
-
-func importSample(ctx context.Context, writer *control.Control, kind string) error {
-	file, err := samples.Open("sample/" + kind + ".csv")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	result, err := writer.ImportCSV(ctx, kind, file, control.LocalScope())
-	if err == nil && len(result.Rejected) > 0 {
-		err = fmt.Errorf("line %d: %s", result.Rejected[0].Line, result.Rejected[0].Reason)
-	}
-	if err != nil {
-		return fmt.Errorf("import sample %s: %w", kind, err)
-	}
-	return nil
-}
-
-// controlAddress is the content of control.json.
-type controlAddress struct {
-	URL   string `json:"url"`
-	Token string `json:"token"`
-}
-
-// leaveControlFile tells the other commands of this machine where control is and how to be let in.
-func leaveControlFile(ctx context.Context, path, url string, writer *control.Control) error {
-	var address controlAddress
-	if old, err := os.ReadFile(path); err == nil {
-		_ = json.Unmarshal(old, &address) // a damaged file is replaced
-	}
-	var err error
-	if address.Token, err = writer.LocalToken(ctx, address.Token); err != nil {
-		return err
-	}
-	address.URL = url
-	text, err := json.Marshal(address)
-	if err != nil {
-		return err
-	}
-	if err := writeOwn(path, string(text)+"\n"); err != nil {
-		return fmt.Errorf("tell the other commands where control is: %w", err)
-	}
-	return nil
-}
-
-// greeted is how many links a start prints.
-const greeted = 12
-
-// greet prints links to click and how to look at what they did.
-func (c *upCommand) greet(ctx context.Context, terminal *console, writer *control.Control, db *engine.Engine, url string) error {
-	links, total, err := writer.FirstLinks(ctx, greeted)
-	if err != nil {
-		return err
-	}
-	out := tabwriter.NewWriter(terminal.Out, 0, 0, 2, ' ', 0)
-	first := "Import brands, domains, influencers, campaigns and links, follow one, then look"
-	if total > 0 {
-		first = "Click one, then look"
-		fmt.Fprintln(out, "SHORT LINK\tCREATOR\tCAMPAIGN\tBRAND")
-		for _, l := range links {
-			fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", l.ShortURL, l.Influencer, l.Campaign, l.Brand)
-		}
-		if total > len(links) {
-			fmt.Fprintf(out, "… %d more: carom links list --data %s\n", total-len(links), c.Data)
-		}
-	}
-	fmt.Fprintf(out, `
-Short links answer on %[6]s. %[7]s:
-  carom report influencers --data %[1]s
-  %[2]s/play   (user %[3]s, password in %[4]s)
-Admin and metrics: %[5]s/metrics
-Ctrl-C stops everything; the next start goes on from here.
-`, c.Data, db.HTTPURL(), engine.Analyst, filepath.Join(db.Dir(), engine.UsersFile), url, c.Listen, first)
-	return out.Flush()
 }

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -43,6 +44,9 @@ func TestUp(t *testing.T) {
 		listed := regexp.MustCompile(`http://go\.\w+\.localhost:\d+/\S+`).FindAllString(first.out.String(), -1)
 		if len(listed) != greeted {
 			t.Errorf("%d links are printed, want %d", len(listed), greeted)
+		}
+		if report := invocation(os.Args[0]) + " report influencers --data " + dir; !strings.Contains(first.out.String(), report) {
+			t.Errorf("it does not print %q", report)
 		}
 		for _, link := range listed {
 			tap(t, first, link)

@@ -20,6 +20,7 @@ type Answer struct {
 type Store interface {
 	// FindAnswer returns the answer at a place, nil where none is. It sees what every change before has stored.
 	FindAnswer(ctx context.Context, at Place) (*Answer, error)
+	// KeepAnswer keeps an answer, although ctx may have ended: a client that has hung up asks again.
 	KeepAnswer(ctx context.Context, answer Answer) error
 }
 

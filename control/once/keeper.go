@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"carom/control/refusal"
 )
 
 const (
@@ -49,8 +49,8 @@ type Config struct {
 	Store Store
 	Token func(context.Context) string // id of the token that a request came with
 	Retry time.Duration                // when a client may try again that ClickHouse kept from an answer
-	Keys  int                          // new keys that a token may use an hour, and as many more at first
-	Bytes int                          // of a token's answers that are kept an hour, likewise; of others is kept that there was one
+	Keys  int                          // new keys that a token may use in an hour, at first as many at once
+	Bytes int                          // of a token's answers that are kept in an hour, likewise; beyond that only the fact is kept that one was given
 	Log   *slog.Logger
 	Now   func() time.Time
 }
@@ -88,7 +88,7 @@ func (k *Keeper) end(at Place) {
 
 // Middleware carries out a request with an Idempotency-Key once, and gives the same answer to the same request again. An answer of
 // 500 and above is not kept: the next request is carried out as if new where this one has begun no change, and refused otherwise.
-func (k *Keeper) Middleware(api huma.API) func(huma.Context, func(huma.Context)) {
+func (k *Keeper) Middleware(refuser refusal.Writer) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		at := Place{k.cfg.Token(ctx.Context()), ctx.Header(Header)}
 		switch {
@@ -96,26 +96,28 @@ func (k *Keeper) Middleware(api huma.API) func(huma.Context, func(huma.Context))
 			next(ctx)
 			return
 		case !printable(at.Key) || len(at.Key) > MaxKey:
-			k.refuse(api, ctx, http.StatusBadRequest, errShape)
+			refuser.Refuse(ctx, http.StatusBadRequest, errShape)
 			return
 		case !k.begin(at):
-			k.refuse(api, ctx, http.StatusConflict, errBusy)
+			refuser.Refuse(ctx, http.StatusConflict, errBusy)
 			return
 		}
 		defer k.end(at)
 		kept, err := k.cfg.Store.FindAnswer(ctx.Context(), at)
 		if err != nil {
-			k.cfg.Log.Error("look for a kept answer", "err", err)
-			k.later(api, ctx, http.StatusServiceUnavailable, k.cfg.Retry, errNotAsked)
+			if ctx.Context().Err() == nil { // otherwise the client has hung up
+				k.cfg.Log.Error("look for a kept answer", "err", err)
+			}
+			refuser.RefuseFor(ctx, http.StatusServiceUnavailable, k.cfg.Retry, errNotAsked)
 			return
 		}
 		r := &request{at: at, hash: hashRequest(ctx)}
 		if kept != nil {
-			k.repeat(api, ctx, kept, r.hash)
+			k.repeat(refuser, ctx, kept, r.hash)
 			return
 		}
 		if wait := k.budgets.key(at.Token); wait > 0 {
-			k.later(api, ctx, http.StatusTooManyRequests, wait, errTooMany)
+			refuser.RefuseFor(ctx, http.StatusTooManyRequests, wait, errTooMany)
 			return
 		}
 		k.carryOut(ctx, r, next)
@@ -149,18 +151,18 @@ func printable(text string) bool {
 }
 
 // repeat gives a kept answer again, if the request is the one that it answers.
-func (k *Keeper) repeat(api huma.API, ctx huma.Context, kept *Answer, hash *requestHash) {
+func (k *Keeper) repeat(refuser refusal.Writer, ctx huma.Context, kept *Answer, hash *requestHash) {
 	switch {
 	case hash.sum() != kept.Request:
-		k.refuse(api, ctx, http.StatusUnprocessableEntity, errReused)
+		refuser.Refuse(ctx, http.StatusUnprocessableEntity, errReused)
 		return
 	case kept.Status == 0:
-		k.refuse(api, ctx, http.StatusConflict, errUnknown)
+		refuser.Refuse(ctx, http.StatusConflict, errUnknown)
 		return
 	}
 	ctx.SetHeader(replayed, "true")
 	if !kept.Whole {
-		k.refuse(api, ctx, http.StatusConflict, errNotRepeated)
+		refuser.Refuse(ctx, http.StatusConflict, errNotRepeated)
 		return
 	}
 	again := &recorder{wrapped: ctx, status: int(kept.Status), headers: kept.Headers}
@@ -170,19 +172,6 @@ func (k *Keeper) repeat(api huma.API, ctx huma.Context, kept *Answer, hash *requ
 
 func (k *Keeper) send(answer *recorder) {
 	if err := answer.send(); err != nil {
-		k.cfg.Log.Debug("answer not written", "err", err)
-	}
-}
-
-// later refuses a request that is worth while to send again.
-func (k *Keeper) later(api huma.API, ctx huma.Context, status int, wait time.Duration, reason error) {
-	ctx.SetHeader("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-	k.refuse(api, ctx, status, reason)
-}
-
-// refuse answers a request that does not get as far as its operation.
-func (k *Keeper) refuse(api huma.API, ctx huma.Context, status int, reason error) {
-	if err := huma.WriteErr(api, ctx, status, reason.Error()); err != nil {
 		k.cfg.Log.Debug("answer not written", "err", err)
 	}
 }

@@ -48,7 +48,7 @@ func (h *requestHash) sum() string {
 	return hex.EncodeToString(h.hash.Sum(nil))
 }
 
-// A wrapped context can be embedded beside its method Context.
+// wrapped is huma.Context under a name by which a struct can embed it: a field called Context would hide the method Context.
 type wrapped = huma.Context
 
 // A recorder holds an answer back until it is kept.

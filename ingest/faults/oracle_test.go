@@ -29,7 +29,7 @@ var (
 // The fault suite notices when what it relies on is taken away: it fails. The product is built with the changed file in place
 // of its own, which stays as it is. That the token is left out is no mutant: ClickHouse then compares contents, and a batch is
 // sent again byte by byte.
-func TestOracle(t *testing.T) {
+func TestFaultOracle(t *testing.T) {
 	tests := []struct {
 		mutant    mutant
 		pkg, test string // that must fail

@@ -20,6 +20,7 @@ type Proxy struct {
 	delay   atomic.Int64 // nanoseconds
 	mu      sync.Mutex
 	conns   map[net.Conn]bool // both ends of all connections; nil when closed
+	closed  chan struct{}
 	serving sync.WaitGroup
 }
 
@@ -35,10 +36,12 @@ func NewProxy(t testing.TB, server, table string) *Proxy {
 	}
 	p := &Proxy{
 		Addr: l.Addr().String(), server: server, marker: []byte(`INSERT INTO "` + table + `"`), conns: map[net.Conn]bool{},
+		closed: make(chan struct{}),
 	}
 	p.serving.Go(func() { p.accept(l) })
 	t.Cleanup(func() {
 		_ = l.Close()
+		close(p.closed)
 		p.mu.Lock()
 		for c := range p.conns {
 			_ = c.Close()
@@ -136,7 +139,11 @@ func (p *Proxy) back(client, upstream net.Conn, inserting *atomic.Bool) {
 			p.lost.Add(1)
 			return
 		}
-		time.Sleep(time.Duration(p.delay.Load()))
+		select {
+		case <-time.After(time.Duration(p.delay.Load())):
+		case <-p.closed:
+			return
+		}
 		if _, err := client.Write(buf[:n]); err != nil {
 			return
 		}
