@@ -13,6 +13,7 @@ import (
 
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
+	"carom/ingest/faults"
 )
 
 // The fault suite, end to end: a real node that is killed, starved and lied to, a real ClickHouse, people who click. What must
@@ -76,7 +77,7 @@ func (s *site) startAs(cmd *exec.Cmd) {
 	s.t.Helper()
 	began := time.Now()
 	s.node = launch(s.t, cmd)
-	eventually(s.t, "the node is ready", func() bool { return readiness(s.admin) == http.StatusOK })
+	faults.Await(s.t, "the node is ready", func() bool { return readiness(s.admin) == http.StatusOK })
 	s.slowest = max(s.slowest, time.Since(began))
 }
 
@@ -102,7 +103,7 @@ func (s *site) metric(name string) float64 { return metrics(s.t, "http://"+s.adm
 // delivered waits until ClickHouse has everything.
 func (s *site) delivered() {
 	s.t.Helper()
-	eventually(s.t, "nothing waits", func() bool { return s.metric("carom_clicks_waiting") == 0 })
+	faults.Await(s.t, "nothing waits", func() bool { return s.metric("carom_clicks_waiting") == 0 })
 }
 
 // end sends the people home, lets the node deliver and end, and returns what ClickHouse holds.

@@ -14,6 +14,7 @@ import (
 	"carom/deploy/engine"
 	"carom/ingest"
 	"carom/ingest/chtest"
+	"carom/ingest/faults"
 )
 
 // An edge node dies with clicks that ClickHouse has not seen. Its spool tells of them and is delivered by a command: each click
@@ -27,7 +28,7 @@ func TestSpoolOfAKilledNode(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "spool")
 	node := spawn(t, "serve", "--clickhouse", dsn, "--cluster-secret", cluster.secret, "--node=5", "--listen", listen, "--admin", admin,
 		"--spool", dir, "--batch-age=1h")
-	eventually(t, "/readyz is 200", func() bool { return readiness(admin) == http.StatusOK })
+	faults.Await(t, "/readyz is 200", func() bool { return readiness(admin) == http.StatusOK })
 	client := browserTo(listen)
 	defer client.CloseIdleConnections()
 	ids := map[string]bool{}
@@ -119,7 +120,7 @@ func TestSpoolOfAKilledNode(t *testing.T) {
 
 	again := spawn(t, "serve", "--clickhouse", dsn, "--cluster-secret", cluster.secret, "--node=5", "--listen", listen, "--admin", admin,
 		"--spool", dir)
-	eventually(t, "the node goes on with the spool", func() bool { return readiness(admin) == http.StatusOK })
+	faults.Await(t, "the node goes on with the spool", func() bool { return readiness(admin) == http.StatusOK })
 	get(t, client, link)
 	if code := again.terminate(); code != exitDone {
 		t.Errorf("exit code %d", code)
