@@ -64,12 +64,12 @@ func TestRescue(t *testing.T) {
 		t.Errorf("without a state: %v", err)
 	}
 
-	proxy := faults.NewProxy(t, db.Addr, "INTO clicks")
-	proxy.LoseAnswers(true)
+	proxy := faults.NewProxy(t, db.Addr, "clicks")
+	proxy.LoseAnswers(true) // so that it does not come further than its first batch
 	short, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := watchedRescue(short, t, strings.Replace(dsn, db.Addr, proxy.Addr, 1), dir, false, func(p RescueProgress) {
-		if p.Delivered > 0 {
+	_, err := watchedRescue(short, t, viaProxy(dsn, db.Addr, proxy.Addr), dir, false, func(RescueProgress) {
+		if proxy.Lost() > 1 {
 			cancel()
 		}
 	})
