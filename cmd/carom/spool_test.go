@@ -101,8 +101,16 @@ func TestSpoolOfAKilledNode(t *testing.T) {
 			t.Errorf("replay of %s: %d\n%s%s", step.what, got.code, got.out, got.errOut)
 		}
 	}
+	// Empty as it is, it goes to another disk.
+	moved := dir + ".moved"
+	if out, err := exec.Command("cp", "-a", dir, moved).CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	if got := carom("spool", "replay", moved, "--clickhouse", dsn, "--adopt-copy"); got.code != exitDone || !strings.Contains(got.out, "delivered 0 records") {
+		t.Errorf("an empty copy is not adopted: %d\n%s%s", got.code, got.out, got.errOut)
+	}
 	again := spawn(t, "serve", "--clickhouse", dsn, "--cluster-secret", cluster.secret, "--node=5", "--listen", listen, "--admin", admin,
-		"--spool", dir)
+		"--spool", moved)
 	faults.Await(t, "the node goes on with the spool", func() bool { return readiness(admin) == http.StatusOK })
 	click()
 	if code := again.terminate(); code != exitDone {
