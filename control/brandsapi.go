@@ -8,7 +8,7 @@ import (
 )
 
 func (c *Control) registerBrands(api huma.API) {
-	s := shelf[brandRow, *brandImport]{
+	s := objectAPI[brandRow, *brandImport]{
 		control: c, one: "brand", adds: Admin, removes: Admin,
 		open: func(scope Scope) *brandImport { return &brandImport{scope: scope} },
 	}

@@ -52,7 +52,7 @@ func describeBulk(api huma.API, object *huma.Schema) *huma.Schema {
 }
 
 // registerBulk serves the creation and change of many objects at once.
-func (s shelf[R, K]) registerBulk(api huma.API) {
+func (s objectAPI[R, K]) registerBulk(api huma.API) {
 	kind, object, most := s.open(Scope{}).name(), s.describe(api).whole, ChunkRows
 	op := operation("write-"+kind, http.MethodPost, "/"+kind+"/bulk", s.adds, fmt.Sprintf("Create or update up to %d %s", most, kind))
 	op.Description = "Each object is what a line of an import file is, and accepted or rejected on its own: one that is there already is " +
@@ -63,12 +63,12 @@ func (s shelf[R, K]) registerBulk(api huma.API) {
 	registerBody(api, op, list, describeBulk(api, object), s.bulk)
 }
 
-func (s shelf[R, K]) bulk(ctx context.Context, in *createRequest) (*struct{ Body any }, error) {
+func (s objectAPI[R, K]) bulk(ctx context.Context, in *createRequest) (*struct{ Body any }, error) {
 	list, err := parseList(in.RawBody, ChunkRows)
 	if err != nil {
 		return nil, s.control.problem(err)
 	}
-	answer, err := s.desk(ctx).writeAll(ctx, list)
+	answer, err := s.request(ctx).writeAll(ctx, list)
 	if err != nil {
 		return nil, s.control.problem(err)
 	}
@@ -79,45 +79,45 @@ func (s shelf[R, K]) bulk(ctx context.Context, in *createRequest) (*struct{ Body
 func placeInBody(at int) string { return fmt.Sprintf("body[%d]", at) }
 
 // writeAll creates or changes objects, and tells of each what became of it.
-func (d *desk[R]) writeAll(ctx context.Context, list []json.RawMessage) (bulkAnswer, error) {
+func (o *objectRequest[R]) writeAll(ctx context.Context, list []json.RawMessage) (bulkAnswer, error) {
 	answer := bulkAnswer{Rows: make([]bulkRow, len(list))}
 	recs := make([]sheet.Record, 0, len(list))
 	for i, text := range list {
-		rec, err := d.parse(i, text)
+		rec, err := o.parse(i, text)
 		if err != nil {
 			answer.reject(i, err)
 			continue
 		}
 		recs = append(recs, rec)
 	}
-	d.place = placeInBody
-	outcomes, err := d.applyAlone(ctx, recs)
+	o.place = placeInBody
+	outcomes, err := o.applyAlone(ctx, recs)
 	if err != nil {
 		return answer, err
 	}
-	columns := d.shown()
+	columns := o.shown()
 	for i := range outcomes {
-		at, o := recs[i].Line, &outcomes[i]
-		if o.refused != nil {
-			answer.reject(at, o.refused)
+		at, became := recs[i].Line, &outcomes[i]
+		if became.refused != nil {
+			answer.reject(at, became.refused)
 			continue
 		}
-		told, err := showObject(columns, &o.row)
+		told, err := showObject(columns, &became.row)
 		if err != nil {
 			return answer, err
 		}
-		answer.accept(at, o.change, told, o.warnings)
+		answer.accept(at, became.change, told, became.warnings)
 	}
 	return answer, nil
 }
 
 // parse reads one object of a list. The error is a *cellError.
-func (d *desk[R]) parse(at int, text json.RawMessage) (sheet.Record, *cellError) {
+func (o *objectRequest[R]) parse(at int, text json.RawMessage) (sheet.Record, *cellError) {
 	var f fields
 	if err := json.Unmarshal(text, &f); err != nil {
 		return sheet.Record{}, refuse("", "%s", err)
 	}
-	return d.record(at, f)
+	return o.record(at, f)
 }
 
 func (b *bulkAnswer) reject(at int, refused *cellError) {

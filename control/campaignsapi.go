@@ -7,7 +7,7 @@ import (
 )
 
 func (c *Control) registerCampaigns(api huma.API) {
-	s := shelf[campaignRow, *campaignImport]{
+	s := objectAPI[campaignRow, *campaignImport]{
 		control: c, one: "campaign", branded: true, adds: Editor, removes: Editor,
 		open: func(scope Scope) *campaignImport { return &campaignImport{scope: scope} },
 	}

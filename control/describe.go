@@ -19,7 +19,7 @@ type description struct {
 }
 
 // describe makes the schemas of a resource from its columns, once for all operations.
-func (s shelf[R, K]) describe(api huma.API) description {
+func (s objectAPI[R, K]) describe(api huma.API) description {
 	name := strings.ToUpper(s.one[:1]) + s.one[1:]
 	schemas := api.OpenAPI().Components.Schemas.Map()
 	if schemas[name] == nil {

@@ -5,7 +5,7 @@
 // process, under one lock; package lease sees to it that it is one process (leader.go). Follow an import: api.go takes a file, package sheet
 // reads its lines, import.go turns them into rows with the columns that one file per kind lists (brands.go … links.go),
 // number.go numbers the new rows, version.go gives the chunk its version, audit.go puts it between two accounts of who did it,
-// store.go writes it. An object of the API goes the same way (shelf.go, resource.go): object.go turns it
+// store.go writes it. An object of the API goes the same way (objectapi.go, objectrequest.go, resource.go): object.go turns it
 // into the record that a file with a column for each of its fields would hold. Edges poll the tables for higher versions and never talk to control.
 //
 // What the cells of an import file mean, beside what their names say:

@@ -7,7 +7,7 @@ import (
 )
 
 func (c *Control) registerDomains(api huma.API) {
-	s := shelf[domainRow, *domainImport]{
+	s := objectAPI[domainRow, *domainImport]{
 		control: c, one: "domain", adds: Editor, removes: Editor,
 		open: func(scope Scope) *domainImport { return &domainImport{scope: scope} },
 	}

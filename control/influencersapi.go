@@ -8,7 +8,7 @@ import (
 )
 
 func (c *Control) registerInfluencers(api huma.API) {
-	s := shelf[creator, *influencerImport]{
+	s := objectAPI[creator, *influencerImport]{
 		control: c, one: "influencer", adds: Editor, removes: Editor,
 		open: func(scope Scope) *influencerImport { return &influencerImport{scope: scope} },
 	}

@@ -9,6 +9,7 @@ import (
 
 	"carom/control"
 	"carom/ingest/chtest"
+	"carom/ingest/faults"
 )
 
 // A second control process on the database of w, which waits as long as lease for a sign of the first.
@@ -116,22 +117,13 @@ func TestWriterOutlivesClickHouse(t *testing.T) {
 	api, token := w.serve()+"/api/v1/tokens", w.token(control.Admin)
 
 	proxy.away.Store(true)
-	eventually(t, "the API says that ClickHouse does not answer", func() bool {
+	faults.Await(t, "the API says that ClickHouse does not answer", func() bool {
 		return ask(t, "GET", api, token, "").status == http.StatusServiceUnavailable
 	})
 	time.Sleep(2 * w.lease)
 	proxy.away.Store(false)
-	eventually(t, "the API answers again", func() bool { return ask(t, "GET", api, token, "").status == http.StatusOK })
+	faults.Await(t, "the API answers again", func() bool { return ask(t, "GET", api, token, "").status == http.StatusOK })
 	w.load("links", aLink, "a,go.acme.example,boots,lena")
-}
-
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within a minute: %s", what)
-		}
-	}
 }
 
 // However many requests wait for a connection to ClickHouse, the lease is renewed.

@@ -7,7 +7,7 @@ import (
 )
 
 func (c *Control) registerLinkObjects(api huma.API) {
-	s := shelf[linkRow, *linkImport]{
+	s := objectAPI[linkRow, *linkImport]{
 		control: c, one: "link", branded: true, adds: Editor, removes: Editor,
 		open: func(scope Scope) *linkImport { return &linkImport{scope: scope} },
 	}

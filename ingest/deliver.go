@@ -54,8 +54,8 @@ func (f *Flusher) freeze(ctx context.Context, fl *flight) error {
 	if err := f.sole(ctx); err != nil {
 		return err
 	}
-	if cap(f.frozen.Buf) > 4*fl.bytes+1<<20 {
-		f.frozen.Buf = nil // grown by a backlog that is over
+	if outgrown(cap(f.frozen.Buf), fl.bytes) {
+		f.frozen.Buf = nil
 	}
 	f.frozen.Reset()
 	for _, p := range fl.parts {

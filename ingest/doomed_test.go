@@ -71,7 +71,7 @@ func killedSpool(t *testing.T, db *chtest.DB) (dir string, told []int) {
 	}
 	said, err := bufio.NewReader(out).ReadString('\n')
 	if err == nil {
-		waitUntil(t, "an answer to be lost", func() bool { return proxy.Lost() > 0 })
+		faults.Await(t, "an answer to be lost", func() bool { return proxy.Lost() > 0 })
 	}
 	_ = node.Process.Kill()
 	_ = node.Wait() // it was killed

@@ -39,7 +39,7 @@ func TestRollupMissedBeyondTheWindow(t *testing.T) {
 	exec("ALTER TABLE clicks_by_utm_hourly ADD CONSTRAINT broken CHECK 0 = 1")
 	in, _ := testIngest(t, db.DSN(engine.Edge), config)
 	all := put(t, in, 0, 50)
-	waitUntil(t, "the rows to be in raw", func() bool { return count(t, db, "SELECT count() FROM clicks") == 50 })
+	faults.Await(t, "the rows to be in raw", func() bool { return count(t, db, "SELECT count() FROM clicks") == 50 })
 	abandonIngest(t, in)
 	exec("ALTER TABLE clicks_by_utm_hourly DROP CONSTRAINT broken")
 	for i := range overflow(t, db) {
@@ -63,7 +63,7 @@ func TestDoubtWithoutHarm(t *testing.T) {
 	proxy.LoseAnswers(true)
 	in, _ := testIngest(t, viaProxy(db.DSN(engine.Edge), db.Addr, proxy.Addr), spoolIn(t.TempDir()))
 	all := put(t, in, 0, 50)
-	waitUntil(t, "an answer to be lost", func() bool { return proxy.Lost() >= 1 })
+	faults.Await(t, "an answer to be lost", func() bool { return proxy.Lost() >= 1 })
 	proxy.LoseAnswers(false)
 	stopIngest(t, in)
 	if n := keepRollups(t, db); n != 1 {

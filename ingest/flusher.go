@@ -22,7 +22,7 @@ type Config struct {
 
 	Node          uint16        // this node's number, at most 1023, unique in the cluster
 	BatchRows     int           // rows of a batch when busy; at most 500 000, ClickHouse splits blocks at a million
-	BatchBytes    int           // of the records of a batch, for where clicks are long: memory holds one being filled, one being sent, and its frozen columns
+	BatchBytes    int           // of the records of a batch, at least ring.MaxRecord: memory holds one being filled, one being sent, and its frozen columns
 	BatchAge      time.Duration // age of a batch when quiet
 	InsertTimeout time.Duration // for one attempt; views run within it
 	Compress      bool          // LZ4 on the wire; costs most of the encoding's CPU, so off on a LAN

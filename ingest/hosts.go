@@ -9,7 +9,7 @@ import (
 	"github.com/ClickHouse/ch-go/proto"
 )
 
-// hosts are all addresses of a DSN, each asked for itself: for what one of several servers does not know of the others.
+// hosts are a writer for each address of a DSN, for questions that every server can answer for itself only.
 type hosts []*writer
 
 // newHosts makes a writer for each address.

@@ -41,7 +41,7 @@ func TestRescueAsksEveryHost(t *testing.T) {
 	proxy.LoseAnswers(true)
 	in, _ := testIngest(t, strings.Replace(one, first.Addr, proxy.Addr, 1), spoolIn(dir))
 	putAt(in, 0, 100)
-	waitUntil(t, "an answer to be lost", func() bool { return proxy.Lost() > 0 })
+	faults.Await(t, "an answer to be lost", func() bool { return proxy.Lost() > 0 })
 	putAt(in, 100, 150)
 	abandonIngest(t, in)
 	in, _ = testIngest(t, two, func(*Config) {})
@@ -58,7 +58,7 @@ func TestRescueAsksEveryHost(t *testing.T) {
 	go func() {
 		ended <- second.Conn.Exec(t.Context(), "INSERT INTO FUNCTION null('x UInt8') SELECT sleepEachRow(1) FROM numbers(2) SETTINGS max_block_size = 1")
 	}()
-	waitUntil(t, "an insert to run", func() bool { return count(t, second, inserts) > 0 })
+	faults.Await(t, "an insert to run", func() bool { return count(t, second, inserts) > 0 })
 	r, err := rescueSpool(t.Context(), t, dsn, dir, false)
 	if err != nil || r.Held != 125 || r.Missing != 25 {
 		t.Errorf("%+v, %v", r, err)

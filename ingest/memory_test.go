@@ -44,17 +44,17 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 	}
 	lost := proxy.Lost()
-	waitUntil(t, "the collector to take what it takes", func() bool { return proxy.Lost() >= lost+2 })
+	faults.Await(t, "the collector to take what it takes", func() bool { return proxy.Lost() >= lost+2 })
 	if grown := heap() - before; grown > 3*batchBytes {
 		t.Errorf("while ClickHouse is away the heap has grown by %.1f batches, 3 were to be enough", float64(grown)/batchBytes)
 	} else {
 		t.Logf("while ClickHouse is away the heap has grown by %.1f batches", float64(grown)/batchBytes)
 	}
 	proxy.LoseAnswers(false)
-	waitUntil(t, "the backlog", func() bool { return metrictest.Sum(t, reg, "carom_clicks_stored_total") == clicks })
+	faults.Await(t, "the backlog", func() bool { return metrictest.Sum(t, reg, "carom_clicks_stored_total") == clicks })
 	for n := clicks; n < clicks+3; n++ { // small batches, on which each flight is used again
 		put(t, in, n, n+1)
-		waitUntil(t, "the click", func() bool { return metrictest.Sum(t, reg, "carom_clicks_stored_total") == float64(n+1) })
+		faults.Await(t, "the click", func() bool { return metrictest.Sum(t, reg, "carom_clicks_stored_total") == float64(n+1) })
 	}
 	if grown := heap() - before; grown > 3*batchBytes {
 		t.Errorf("after the backlog the heap is larger by %.1f batches, 3 were to be enough", float64(grown)/batchBytes)

@@ -21,7 +21,7 @@ type part struct {
 	name   string // batch_id of its rows
 	frozen *block // rows as they are sent
 	stamp  string // token of its first life
-	life   int    // goes up when ClickHouse knows the token and not the rows, for another token
+	life   int    // how often it got another token, as ClickHouse knew the one before and did not hold the rows
 	before int64  // newest block of the table before the first attempt, blockUnknown where that says nothing
 
 	whole    *part // what it is a piece of; itself where it is none
@@ -105,9 +105,11 @@ func (p *part) append(record []byte, millis int64) error {
 	return nil
 }
 
-// roomy reports whether the part has memory for batches several times as large as this one, from a backlog that
-// is over.
-func (p *part) roomy() bool { return p.most > 4*p.bytes+1<<20 }
+// roomy reports whether the part has memory for much larger batches than this one.
+func (p *part) roomy() bool { return outgrown(p.most, p.bytes) }
+
+// outgrown reports whether memory that once held most bytes is several times what is needed now: a backlog that is over has left it.
+func outgrown(most, needed int) bool { return most > 4*needed+1<<20 }
 
 // token is the deduplication token: which batch, and what is in it. Two different batches never share one.
 func (p *part) token() string {

@@ -11,6 +11,7 @@ import (
 
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
+	"carom/ingest/faults"
 	"carom/metric/metrictest"
 )
 
@@ -38,7 +39,7 @@ func TestSpoolRefusesToWrite(t *testing.T) {
 			}
 			put(t, in, 0, 20)
 			in.Start()
-			waitUntil(t, "the spool's failure to show", func() bool { return failing(t, reg, test.step) })
+			faults.Await(t, "the spool's failure to show", func() bool { return failing(t, reg, test.step) })
 			if n := metrictest.Sum(t, reg, "carom_flush_blocked", "kind", "spool"); n != 1 {
 				t.Errorf("carom_flush_blocked{kind=\"spool\"} = %v", n)
 			}
@@ -72,11 +73,11 @@ func TestPiecesNotKept(t *testing.T) {
 	}
 	put(t, in, 0, 20)
 	in.Start()
-	waitUntil(t, "the spool's failure to show", func() bool { return failing(t, reg, "state") })
+	faults.Await(t, "the spool's failure to show", func() bool { return failing(t, reg, "state") })
 	mend(t, db)
 	failures := func() float64 { return metrictest.Sum(t, reg, "carom_flush_errors_total", "kind", "spool") }
 	before := failures()
-	waitUntil(t, "two more attempts", func() bool { return failures() >= before+2 })
+	faults.Await(t, "two more attempts", func() bool { return failures() >= before+2 })
 	if n := count(t, db, "SELECT count() FROM clicks"); n != 0 {
 		t.Errorf("%d rows are sent of a batch whose pieces may be on the disk", n)
 	}

@@ -22,6 +22,7 @@ import (
 
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
+	"carom/ingest/faults"
 	"carom/metric/metrictest"
 )
 
@@ -217,7 +218,7 @@ func TestFaultTroubleHeals(t *testing.T) {
 			waitDelivered(t, reg, 100)
 			alter(t, db, test.harm)
 			put(t, in, 100, 600)
-			waitUntil(t, "the trouble to show", func() bool { return metrictest.Sum(t, reg, "carom_flush_blocked", "kind", test.kind) == 1 })
+			faults.Await(t, "the trouble to show", func() bool { return metrictest.Sum(t, reg, "carom_flush_blocked", "kind", test.kind) == 1 })
 			put(t, in, 600, 700)
 			if n := metrictest.Sum(t, reg, "carom_flush_blocked"); n != 1 {
 				t.Errorf("%v kinds of trouble at the same time", n)
@@ -233,7 +234,7 @@ func TestFaultTroubleHeals(t *testing.T) {
 // waitDelivered waits until all of so many clicks are stored or set aside.
 func waitDelivered(t *testing.T, reg *prometheus.Registry, clicks int) {
 	t.Helper()
-	waitUntil(t, "everything to be stored or set aside", func() bool {
+	faults.Await(t, "everything to be stored or set aside", func() bool {
 		return metrictest.Sum(t, reg, "carom_clicks_accepted_total") == float64(clicks) && metrictest.Sum(t, reg, "carom_clicks_waiting") == 0
 	})
 }
@@ -266,7 +267,7 @@ func TestGrantForgotten(t *testing.T) {
 	waitDelivered(t, reg, 100)
 	again("elsewhere")
 	put(t, in, 100, 200)
-	waitUntil(t, "the missing grant to show", func() bool { return metrictest.Sum(t, reg, "carom_flush_blocked", "kind", "denied") == 1 })
+	faults.Await(t, "the missing grant to show", func() bool { return metrictest.Sum(t, reg, "carom_flush_blocked", "kind", "denied") == 1 })
 	again("carom")
 	waitDelivered(t, reg, 200)
 	stopIngest(t, in)
@@ -324,7 +325,7 @@ func TestConversionRefused(t *testing.T) {
 			t.Fatal("refused by the ring")
 		}
 	}
-	waitUntil(t, "the conversions", func() bool {
+	faults.Await(t, "the conversions", func() bool {
 		return metrictest.Sum(t, reg, "carom_conversions_waiting") == 0 && metrictest.Sum(t, reg, "carom_conversions_accepted_total") == 8
 	})
 	stopIngest(t, in)

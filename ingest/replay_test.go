@@ -88,7 +88,7 @@ func TestNodeAfterItsCopyWasDelivered(t *testing.T) {
 		t.Fatalf("adopted copy: %v, %+v", err, p)
 	}
 	in, reg := testIngest(t, db.DSN(engine.Edge), spoolIn(dir))
-	waitUntil(t, "the trouble to be told", func() bool { return metrictest.Sum(t, reg, "carom_flush_errors_total", "kind", "copy") > 0 })
+	faults.Await(t, "the trouble to be told", func() bool { return metrictest.Sum(t, reg, "carom_flush_errors_total", "kind", "copy") > 0 })
 	abandonIngest(t, in)
 	checkOnce(t, db, all)
 }

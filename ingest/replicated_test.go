@@ -87,7 +87,7 @@ func TestDoubtAtReplicatedTable(t *testing.T) {
 	dsn := server.DSN(engine.Edge)
 	in, _ := testIngest(t, viaProxy(dsn, db.Addr, proxy.Addr), spoolIn(dir))
 	all := put(t, in, 0, 50)
-	waitUntil(t, "an answer to be lost", func() bool { return proxy.Lost() >= 1 })
+	faults.Await(t, "an answer to be lost", func() bool { return proxy.Lost() >= 1 })
 	abandonIngest(t, in)
 	alter(t, db, "DETACH TABLE clicks SYNC")
 	alter(t, db, "ATTACH TABLE clicks AS REPLICATED")

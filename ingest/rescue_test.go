@@ -64,19 +64,19 @@ func TestRescue(t *testing.T) {
 		t.Errorf("without a state: %v", err)
 	}
 
-	proxy := faults.NewProxy(t, db.Addr, "INTO clicks")
-	proxy.LoseAnswers(true)
+	proxy := faults.NewProxy(t, db.Addr, "clicks")
+	proxy.LoseAnswers(true) // so that it does not come further than its first batch
 	short, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := watchedRescue(short, t, strings.Replace(dsn, db.Addr, proxy.Addr, 1), dir, false, func(p RescueProgress) {
-		if p.Delivered > 0 {
+	_, err := watchedRescue(short, t, viaProxy(dsn, db.Addr, proxy.Addr), dir, false, func(RescueProgress) {
+		if proxy.Lost() > 1 {
 			cancel()
 		}
 	})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted while answers get lost: %v", err)
 	}
-	waitUntil(t, "the insert that was under way to end", func() bool {
+	faults.Await(t, "the insert that was under way to end", func() bool {
 		return count(t, db, "SELECT count() FROM system.processes WHERE query_kind = 'Insert' AND current_database = currentDatabase()") == 0
 	})
 	part := count(t, db, "SELECT count() FROM clicks")
@@ -167,10 +167,10 @@ func TestSegmentsOutliveTheirBatch(t *testing.T) {
 	in, _ := testIngest(t, db.DSN(engine.Edge), config)
 	var all []int
 	for n := range 1000 {
-		waitUntil(t, "a segment", func() bool { return in.PutClick(0, testClick(n, time.Now())) })
+		faults.Await(t, "a segment", func() bool { return in.PutClick(0, testClick(n, time.Now())) })
 		all = append(all, n)
 	}
-	waitUntil(t, "a batch to be frozen", func() bool {
+	faults.Await(t, "a batch to be frozen", func() bool {
 		s, err := loadState(filepath.Join(dir, clicksDir))
 		return err == nil && len(s.Parts) > 0
 	})
@@ -210,7 +210,7 @@ func TestRescueOfPieces(t *testing.T) {
 	refuse(t, db, "visitor <= 60")
 	in, reg := testIngest(t, db.DSN(engine.Edge), inOneBatch(dir))
 	all := put(t, in, 0, 100)
-	waitUntil(t, "the refusals to be more than single rows'", func() bool { return metrictest.Sum(t, reg, "carom_flush_blocked", "kind", "refused") == 1 })
+	faults.Await(t, "the refusals to be more than single rows'", func() bool { return metrictest.Sum(t, reg, "carom_flush_blocked", "kind", "refused") == 1 })
 	abandonIngest(t, in)
 	held, aside := count(t, db, "SELECT count() FROM clicks"), len(quarantined(t, dir))
 	if held == 0 || held > 40 || aside == 0 {

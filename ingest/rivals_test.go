@@ -8,6 +8,7 @@ import (
 
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
+	"carom/ingest/faults"
 	"carom/metric/metrictest"
 )
 
@@ -67,7 +68,7 @@ func TestNodeConflict(t *testing.T) {
 	}
 	second, _ := testIngest(t, db.DSN(engine.Edge), quick)
 	n := 100
-	waitUntil(t, "carom_node_conflict to be 1", func() bool {
+	faults.Await(t, "carom_node_conflict to be 1", func() bool {
 		put(t, second, n, n+1)
 		n++
 		return metrictest.Sum(t, reg, "carom_node_conflict") == 1

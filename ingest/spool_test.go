@@ -100,20 +100,10 @@ func TestAnswerLost(t *testing.T) {
 	proxy.LoseAnswers(true)
 	in, _ := testIngest(t, viaProxy(db.DSN(engine.Edge), db.Addr, proxy.Addr), spoolIn(t.TempDir()))
 	all := put(t, in, 0, 200)
-	waitUntil(t, "two answers to be lost", func() bool { return proxy.Lost() >= 2 })
+	faults.Await(t, "two answers to be lost", func() bool { return proxy.Lost() >= 2 })
 	proxy.LoseAnswers(false)
 	stopIngest(t, in)
 	checkOnce(t, db, all)
-}
-
-// waitUntil waits as long as many attempts on a busy machine take.
-func waitUntil(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); !done(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited two minutes for %s", what)
-		}
-	}
 }
 
 // rememberTen makes the tables of clicks forget a token after ten later inserts.
@@ -155,7 +145,7 @@ func lostAndForgotten(t *testing.T, change func(*chtest.DB, *Ingest)) (db *chtes
 	config := func(c *Config) { c.Spool, c.DedupWindow = dir, 10 }
 	in, _ := testIngest(t, viaProxy(db.DSN(engine.Edge), db.Addr, proxy.Addr), config)
 	all = put(t, in, 0, 50)
-	waitUntil(t, "an answer to be lost", func() bool { return proxy.Lost() >= 1 })
+	faults.Await(t, "an answer to be lost", func() bool { return proxy.Lost() >= 1 })
 	abandonIngest(t, in)
 	n := overflow(t, db)
 	for i := range n {
@@ -198,7 +188,7 @@ func TestFaultDeduplicationWindowAltered(t *testing.T) {
 			proxy.LoseAnswers(true)
 			in, _ := testIngest(t, viaProxy(db.DSN(engine.Edge), db.Addr, proxy.Addr), spoolIn(t.TempDir()))
 			all := put(t, in, 0, 50)
-			waitUntil(t, "an answer to be lost", func() bool { return proxy.Lost() >= 1 })
+			faults.Await(t, "an answer to be lost", func() bool { return proxy.Lost() >= 1 })
 			if test.mended {
 				rememberBlocks(t, db, Default().DedupWindow)
 			}

@@ -20,7 +20,7 @@ func TestStopWhileClickHouseIsSilent(t *testing.T) {
 	const attempt = time.Minute // far longer than stops may take
 	in, _ := testIngest(t, dsn, func(c *Config) { c.Spool, c.InsertTimeout, c.LookEvery = spool, attempt, time.Millisecond })
 	all := put(t, in, 0, 50)
-	waitUntil(t, "the first clicks", func() bool { return count(t, db, "SELECT count() FROM clicks") == 50 })
+	faults.Await(t, "the first clicks", func() bool { return count(t, db, "SELECT count() FROM clicks") == 50 })
 	proxy.Delay(2 * attempt)
 	all = append(all, put(t, in, 50, 100)...)
 	time.Sleep(200 * time.Millisecond) // the silence has begun for the flusher and for the ledger

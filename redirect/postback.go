@@ -101,16 +101,22 @@ func refuseField(field, text string, args ...any) *refusal {
 	return &refusal{conversionBadField, field, fmt.Sprintf(text, args...)}
 }
 
-// refuseConversion tells the sender of a postback why.
+// mayBeNews reports whether a newer table might not refuse: it may know another key, link or coupon.
+func (r *refusal) mayBeNews() bool {
+	return r.outcome == conversionBadSignature || r.outcome == conversionBadClick || r.outcome == conversionBadCoupon
+}
+
+// refuseConversion tells the sender of a postback why. A node that has started from its snapshot and not heard from ClickHouse yet
+// refuses nothing for good that it may only not have heard of: few senders try again after a 401.
 func (s *Server) refuseConversion(ctx *fasthttp.RequestCtx, why *refusal) {
 	status := fasthttp.StatusBadRequest
-	switch why.outcome {
-	case conversionBadSignature:
-		status = fasthttp.StatusUnauthorized
-		ctx.Response.Header.Set("WWW-Authenticate", "Carom-Signature")
-	case conversionDropped:
+	switch {
+	case why.outcome == conversionDropped, why.mayBeNews() && s.restored.Load():
 		status = fasthttp.StatusServiceUnavailable
 		ctx.Response.Header.Set("Retry-After", "1")
+	case why.outcome == conversionBadSignature:
+		status = fasthttp.StatusUnauthorized
+		ctx.Response.Header.Set("WWW-Authenticate", "Carom-Signature")
 	}
 	s.json(ctx, status, struct {
 		Field string `json:"field,omitempty"`

@@ -178,6 +178,30 @@ func TestPostbackWithoutRoomIsToBeSentAgain(t *testing.T) {
 	}
 }
 
+// A node that knows only its snapshot does not turn a sale away for good because of a key, a click or a coupon that it may not have
+// heard of; as soon as it has heard from ClickHouse it does.
+func TestPostbackToASnapshotIsToBeSentAgain(t *testing.T) {
+	w := newShop(t)
+	for _, c := range []struct {
+		name, query       string
+		before, confirmed int
+	}{
+		{"a known key", sale().signed("new secret").query(), 200, 200},
+		{"a key it does not know", sale().signed("newest secret").query(), 503, 401},
+		{"a coupon it does not know", sale("coupon", "NEW10").without("click_id").signed("new secret").query(), 503, 400},
+		{"an amount that is missing", sale().without("amount").signed("new secret").query(), 400, 400},
+	} {
+		w.server.restoreTable(w.builder.Table(), time.Now().Add(-time.Hour))
+		if got := w.get(t, "acme.test", "/_/postback?"+c.query); got.status != c.before || (got.status == 503) != (got.header.Get("Retry-After") != "") {
+			t.Errorf("%s: %d %v %s, want %d", c.name, got.status, got.header, got.body, c.before)
+		}
+		w.server.Fresh()
+		if got := w.get(t, "acme.test", "/_/postback?"+c.query); got.status != c.confirmed {
+			t.Errorf("%s, after ClickHouse was heard: %d %s, want %d", c.name, got.status, got.body, c.confirmed)
+		}
+	}
+}
+
 func TestPathsOfConversions(t *testing.T) {
 	w := newShop(t)
 	query := "?" + sale().signed("new secret").query()

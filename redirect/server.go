@@ -69,6 +69,7 @@ type Server struct {
 
 	table    atomic.Pointer[Table] // handlers load it once a request; the source stores
 	fresh    atomic.Int64          // Unix nanoseconds when the table was last known to be complete
+	restored atomic.Bool           // the table is a snapshot's, and ClickHouse was not heard since
 	leaving  atomic.Bool           // Stop sets it once; handlers load it once a request
 	visitors visitorHasher
 	clock    clickClock
@@ -118,7 +119,16 @@ type quiet struct{}
 func (quiet) Printf(string, ...any) {}
 
 // SetTable replaces the table and notes that it is complete as of now.
-func (s *Server) SetTable(t *Table) { s.setTable(t, time.Now()) }
+func (s *Server) SetTable(t *Table) {
+	s.setTable(t, time.Now())
+	s.restored.Store(false)
+}
+
+// restoreTable puts the table of a snapshot in use. What it does not know may be newer than it is.
+func (s *Server) restoreTable(t *Table, complete time.Time) {
+	s.restored.Store(true)
+	s.setTable(t, complete)
+}
 
 // setTable replaces the table and notes when it was complete.
 func (s *Server) setTable(t *Table, complete time.Time) {
@@ -128,7 +138,10 @@ func (s *Server) setTable(t *Table, complete time.Time) {
 }
 
 // Fresh notes that the table in use is complete as of now.
-func (s *Server) Fresh() { s.fresh.Store(time.Now().UnixNano()) }
+func (s *Server) Fresh() {
+	s.fresh.Store(time.Now().UnixNano())
+	s.restored.Store(false)
+}
 
 // Age is the time since the table in use was last known to be complete.
 func (s *Server) Age() time.Duration { return time.Since(time.Unix(0, s.fresh.Load())) }

@@ -148,7 +148,7 @@ func (s *Source) Restore() {
 	s.builder, s.seen = kept.builder, kept.seen
 	table := s.builder.Table()
 	s.server.wall.restored(time.Now(), kept.taken, s.log)
-	s.server.setTable(table, kept.taken)
+	s.server.restoreTable(table, kept.taken)
 	debug.FreeOSMemory() // see Refresh
 	s.log.Info("started from the snapshot", "links", table.Links(), "age", time.Since(kept.taken).Round(time.Second),
 		"took", time.Since(began).Round(time.Millisecond))

@@ -69,23 +69,36 @@ func (k *keptEngine) keep(ctx context.Context) {
 			return
 		case <-e.Done():
 		}
-		now := time.Now()
-		deaths = append(deaths, now)
-		if n := len(deaths); n > restartsMost && now.Sub(deaths[n-1-restartsMost]) < restartsSpan {
-			k.err = fmt.Errorf("the ClickHouse engine ended %d times within %v: %w", restartsMost+1, restartsSpan, e.Err())
+		if !k.revive(ctx, e.Err(), &deaths) {
 			return
 		}
-		k.log.Error("the ClickHouse engine ended and is started again", "error", e.Err())
-		next, err := engine.Start(ctx, k.config)
-		if err != nil {
-			if ctx.Err() == nil {
-				k.err = fmt.Errorf("the ClickHouse engine ended and could not be started again: %w", err)
-			}
-			return
-		}
-		k.current.Store(next)
 	}
 }
+
+// revive starts the engine again until one lives through its start. It reports false when ctx ends, or, with k.err, after too many
+// deaths.
+func (k *keptEngine) revive(ctx context.Context, why error, deaths *[]time.Time) bool {
+	for {
+		now := time.Now()
+		*deaths = append(*deaths, now)
+		if n := len(*deaths); n > restartsMost && now.Sub((*deaths)[n-1-restartsMost]) < restartsSpan {
+			k.err = fmt.Errorf("the ClickHouse engine ended %d times within %v (%s): %w", restartsMost+1, restartsSpan, deathAdvice, why)
+			return false
+		}
+		k.log.Error("the ClickHouse engine ended and is started again", "error", why, "advice", deathAdvice)
+		var next *engine.Engine
+		if next, why = engine.Start(ctx, k.config); why == nil {
+			k.current.Store(next)
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+	}
+}
+
+// deathAdvice is what an operator can do about an engine that ends again and again.
+const deathAdvice = "where it goes on, look for a client with a wrong user or password: a refused login ends the embedded engine"
 
 func (k *keptEngine) engine() *engine.Engine { return k.current.Load() }
 

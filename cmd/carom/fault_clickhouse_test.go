@@ -18,7 +18,7 @@ func TestFaultAnswerLost(t *testing.T) {
 	for range faults.Rounds(4, 100) {
 		proxy.LoseAnswers(true)
 		before := proxy.Lost()
-		eventually(t, "two answers are lost", func() bool { return proxy.Lost() >= before+2 })
+		faults.Await(t, "two answers are lost", func() bool { return proxy.Lost() >= before+2 })
 		s.node.kill()
 		proxy.LoseAnswers(false)
 		s.start()

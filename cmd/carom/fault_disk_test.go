@@ -99,11 +99,11 @@ func TestFaultDiskFull(t *testing.T) {
 	s.bounded("with room on the disk")
 	s.clickhouse.Leave()
 	dropped := func() float64 { return s.metric(`carom_clicks_dropped_total{reason="buffer_full"}`) }
-	eventually(t, "clicks are dropped", func() bool { return dropped() > 500 })
+	faults.Await(t, "clicks are dropped", func() bool { return dropped() > 500 })
 	s.visitors.goOn(t, 500)
 	s.bounded("with a full disk")
 	s.clickhouse.Return()
-	eventually(t, "clicks are dropped no more", func() bool {
+	faults.Await(t, "clicks are dropped no more", func() bool {
 		before := dropped()
 		s.visitors.goOn(t, 200)
 		return dropped() == before
@@ -126,7 +126,7 @@ func TestFaultDiskReadOnly(t *testing.T) {
 	broken := time.Now()
 	disk.Break(t)
 	dropped := func() float64 { return s.metric(`carom_clicks_dropped_total{reason="buffer_full"}`) }
-	eventually(t, "clicks are dropped", func() bool { return dropped() > 500 })
+	faults.Await(t, "clicks are dropped", func() bool { return dropped() > 500 })
 	s.visitors.goOn(t, 500)
 	s.bounded("with a read-only disk")
 	s.visitors.leave()

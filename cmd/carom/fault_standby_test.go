@@ -45,7 +45,7 @@ func TestFaultWriterStopped(t *testing.T) {
 		}
 		standbyFlags := controlFlags(t, standby, standbyFile)
 		second := append([]string{"import", "links", manyLinks(t, round, "second")}, standbyFlags...)
-		eventually(t, "the one that took over imports", func() bool { return carom(second...).code == exitDone })
+		faults.Await(t, "the one that took over imports", func() bool { return carom(second...).code == exitDone })
 		if err := syscall.Kill(writer.cmd.Process.Pid, syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +54,7 @@ func TestFaultWriterStopped(t *testing.T) {
 		}
 		var ready struct{ Role string }
 		address := flags[1]
-		eventually(t, "the one that was stopped says that it is a standby", func() bool {
+		faults.Await(t, "the one that was stopped says that it is a standby", func() bool {
 			response, err := http.Get(address + "/readyz")
 			if err != nil {
 				return false
@@ -73,11 +73,11 @@ func TestFaultWriterStopped(t *testing.T) {
 			t.Errorf("exit code %d", code)
 		}
 		writer, flags = standby, standbyFlags
-		eventually(t, "ClickHouse answers", func() bool { return clickhouse.DB().Conn.Ping(t.Context()) == nil })
+		faults.Await(t, "ClickHouse answers", func() bool { return clickhouse.DB().Conn.Ping(t.Context()) == nil })
 		nothingTwice(t, clickhouse.DB())
 	}
 	last := append([]string{"import", "links", manyLinks(t, 1, "first")}, flags...)
-	eventually(t, "the last one imports", func() bool { return carom(last...).code == exitDone })
+	faults.Await(t, "the last one imports", func() bool { return carom(last...).code == exitDone })
 }
 
 // manyLinks writes a file of three chunks of links and returns its path.

@@ -13,6 +13,7 @@ import (
 
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
+	"carom/ingest/faults"
 )
 
 // The fault suite, end to end: a real node that is killed, starved and lied to, a real ClickHouse, people who click. What must
@@ -76,7 +77,7 @@ func (s *site) startAs(cmd *exec.Cmd) {
 	s.t.Helper()
 	began := time.Now()
 	s.node = launch(s.t, cmd)
-	eventually(s.t, "the node is ready", func() bool { return readiness(s.admin) == http.StatusOK })
+	faults.Await(s.t, "the node is ready", func() bool { return readiness(s.admin) == http.StatusOK })
 	s.slowest = max(s.slowest, time.Since(began))
 }
 
@@ -104,7 +105,7 @@ func (s *site) delivered() {
 	s.t.Helper()
 	for waiting := s.metric("carom_clicks_waiting"); waiting > 0; {
 		before := waiting
-		eventually(s.t, "fewer clicks wait", func() bool {
+		faults.Await(s.t, "fewer clicks wait", func() bool {
 			waiting = s.metric("carom_clicks_waiting")
 			return waiting < before
 		})

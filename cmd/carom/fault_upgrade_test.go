@@ -21,7 +21,7 @@ func TestFaultUpgrade(t *testing.T) {
 	goOn := func() {
 		t.Helper()
 		more := crowd.taps() + 10*followers
-		eventually(t, "the crowd taps", func() bool { return crowd.taps() > more })
+		faults.Await(t, "the crowd taps", func() bool { return crowd.taps() > more })
 	}
 	end := func() {
 		t.Helper()

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"carom/ingest/faults"
 )
 
 // Visitors tap one link, each as soon as the last tap is answered, whatever happens to the node, and remember every click id
@@ -157,7 +159,7 @@ func (v *visitors) ids() (all []string) {
 func (v *visitors) goOn(t *testing.T, more int) {
 	t.Helper()
 	enough := v.taps() + more
-	eventually(t, fmt.Sprintf("%d more taps are answered", more), func() bool { return v.taps() >= enough })
+	faults.Await(t, fmt.Sprintf("%d more taps are answered", more), func() bool { return v.taps() >= enough })
 }
 
 // bounded is what 99 of 100 redirects may take, whatever ClickHouse and the disk do: far more than any does, far less than

@@ -15,6 +15,7 @@ import (
 
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
+	"carom/ingest/faults"
 	"carom/ingest/schema"
 )
 
@@ -138,7 +139,7 @@ func TestServeWithoutClickHouse(t *testing.T) {
 	node := cluster.serve(t, dsn(engine.Edge), listen, admin, linger)
 	client := browserTo(listen)
 	defer client.CloseIdleConnections()
-	eventually(t, "the admin listener answers", func() bool { return readiness(admin) != 0 })
+	faults.Await(t, "the admin listener answers", func() bool { return readiness(admin) != 0 })
 	if got := readiness(admin); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz is %d without a table", got)
 	}
@@ -156,11 +157,11 @@ func TestServeWithoutClickHouse(t *testing.T) {
 	}
 	control, controlFlags := cluster.startControl(t, dsn(engine.Admin))
 	link := importSamples(t, controlFlags)
-	eventually(t, "/readyz is 200", func() bool { return readiness(admin) == http.StatusOK })
+	faults.Await(t, "/readyz is 200", func() bool { return readiness(admin) == http.StatusOK })
 	if ready := carom("healthcheck", "--ready", "--admin", admin); ready.code != exitDone {
 		t.Errorf("healthcheck --ready of a node that is: %+v", ready)
 	}
-	eventually(t, "the link is known", func() bool { return clickIDText.MatchString(get(t, client, link).header.Get("Location")) })
+	faults.Await(t, "the link is known", func() bool { return clickIDText.MatchString(get(t, client, link).header.Get("Location")) })
 
 	ids := map[string]bool{}
 	tap := func(n int) {
@@ -177,7 +178,7 @@ func TestServeWithoutClickHouse(t *testing.T) {
 	tap(20)
 	killEngine(t, second)
 	tap(20)
-	eventually(t, "an insert has failed", func() bool {
+	faults.Await(t, "an insert has failed", func() bool {
 		return metrics(t, "http://"+admin)[`carom_flush_errors_total{kind="network"}`] > 0
 	})
 	tap(20)
@@ -194,7 +195,7 @@ func TestServeWithoutClickHouse(t *testing.T) {
 		}
 		return n
 	}
-	eventually(t, "nothing waits", func() bool { return metrics(t, "http://"+admin)["carom_clicks_waiting"] == 0 })
+	faults.Await(t, "nothing waits", func() bool { return metrics(t, "http://"+admin)["carom_clicks_waiting"] == 0 })
 	var all []string
 	for id := range ids {
 		all = append(all, id)
@@ -205,12 +206,12 @@ func TestServeWithoutClickHouse(t *testing.T) {
 	if raw, rolled := count("SELECT count() FROM clicks"), count("SELECT sum(gross) FROM clicks_by_utm_hourly"); raw != rolled {
 		t.Errorf("%d clicks, %d in a rollup", raw, rolled)
 	}
-	eventually(t, "the ledger balances", func() bool {
+	faults.Await(t, "the ledger balances", func() bool {
 		return count("SELECT count() FROM report_ledger WHERE balanced AND waiting = 0 AND accepted = (SELECT count() FROM clicks)") == 1
 	})
 	ended := make(chan int)
 	go func() { ended <- node.terminate() }()
-	eventually(t, "/readyz fails", func() bool { return readiness(admin) == http.StatusServiceUnavailable })
+	faults.Await(t, "/readyz fails", func() bool { return readiness(admin) == http.StatusServiceUnavailable })
 	if got := get(t, client, link); got.status != http.StatusFound || !got.closes {
 		t.Errorf("a node that is about to end answers %d and keeps the connection: %v", got.status, !got.closes)
 	}

@@ -110,7 +110,8 @@ func (c *spoolReplayCommand) Run(ctx context.Context, terminal *console, log *sl
 		fmt.Fprintf(terminal.Out, "nothing to deliver: what spool %s of node %d held was delivered by id; %s may be removed\n", before.Spool, before.Node, c.Dir)
 		return nil
 	}
-	if before.Use != ingest.SpoolInUse && before.Waiting() == 0 && len(before.Problems()) == 0 && !c.ByID {
+	adopts := c.AdoptCopy && before.Copied // also an empty one, or serve would refuse it
+	if before.Use != ingest.SpoolInUse && before.Waiting() == 0 && len(before.Problems()) == 0 && !c.ByID && !adopts {
 		fmt.Fprintf(terminal.Out, "nothing to deliver: spool %s of node %d is empty\n", before.Spool, before.Node)
 		return nil
 	}

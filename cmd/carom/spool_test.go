@@ -14,6 +14,7 @@ import (
 	"carom/deploy/engine"
 	"carom/ingest"
 	"carom/ingest/chtest"
+	"carom/ingest/faults"
 )
 
 // An edge node dies with clicks that ClickHouse has not seen. Its spool tells of them and is delivered by a command: each click
@@ -27,17 +28,21 @@ func TestSpoolOfAKilledNode(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "spool")
 	node := spawn(t, "serve", "--clickhouse", dsn, "--cluster-secret", cluster.secret, "--node=5", "--listen", listen, "--admin", admin,
 		"--spool", dir, "--batch-age=1h")
-	eventually(t, "/readyz is 200", func() bool { return readiness(admin) == http.StatusOK })
+	faults.Await(t, "/readyz is 200", func() bool { return readiness(admin) == http.StatusOK })
 	client := browserTo(listen)
 	defer client.CloseIdleConnections()
 	ids := map[string]bool{}
-	for range 30 {
+	click := func() {
+		t.Helper()
 		got := get(t, client, link)
 		id := clickIDText.FindStringSubmatch(got.header.Get("Location"))
 		if id == nil {
 			t.Fatalf("the link answers %d to %q", got.status, got.header.Get("Location"))
 		}
 		ids[id[1]] = true
+	}
+	for range 30 {
+		click()
 	}
 
 	for _, command := range [][]string{{"spool", "verify", dir}, {"spool", "replay", dir, "--clickhouse", dsn}} {
@@ -96,6 +101,26 @@ func TestSpoolOfAKilledNode(t *testing.T) {
 			t.Errorf("replay of %s: %d\n%s%s", step.what, got.code, got.out, got.errOut)
 		}
 	}
+	// Empty as it is, it goes to another disk.
+	moved := dir + ".moved"
+	if out, err := exec.Command("cp", "-a", dir, moved).CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	if got := carom("spool", "replay", moved, "--clickhouse", dsn, "--adopt-copy"); got.code != exitDone || !strings.Contains(got.out, "delivered 0 records") {
+		t.Errorf("an empty copy is not adopted: %d\n%s%s", got.code, got.out, got.errOut)
+	}
+	again := spawn(t, "serve", "--clickhouse", dsn, "--cluster-secret", cluster.secret, "--node=5", "--listen", listen, "--admin", admin,
+		"--spool", moved)
+	faults.Await(t, "the node goes on with the spool", func() bool { return readiness(admin) == http.StatusOK })
+	click()
+	if code := again.terminate(); code != exitDone {
+		t.Errorf("exit code %d", code)
+	}
+	var rows uint64
+	if err := db.Conn.QueryRow(t.Context(), "SELECT count() FROM clicks").Scan(&rows); err != nil || rows != 31 {
+		t.Errorf("%d rows after one more click, %v", rows, err)
+	}
+
 	got = carom("spool", "replay", dir+".copy", "--adopt-copy", "--by-id", "--clickhouse", db.DSN(engine.Admin))
 	if got.code != exitDone || !strings.Contains(got.out, "30 records were in ClickHouse, 0 were missing") {
 		t.Errorf("replay of a copy by id: %d\n%s%s", got.code, got.out, got.errOut)
@@ -110,23 +135,11 @@ func TestSpoolOfAKilledNode(t *testing.T) {
 		}
 	}
 	stored := db.Find(t, slices.Collect(maps.Keys(ids)))
-	if !stored.Exact(0) || stored.Rows != 30 {
+	if !stored.Exact(0) || stored.Rows != 31 {
 		t.Error(stored)
 	}
 	if got := carom("spool", "verify", dir+".copy", "--clickhouse", dsn); got.code != exitFailed || !strings.Contains(got.errOut, "problems: 1") {
 		t.Errorf("verify of a copy of what was delivered: %d\n%s%s", got.code, got.out, got.errOut)
-	}
-
-	again := spawn(t, "serve", "--clickhouse", dsn, "--cluster-secret", cluster.secret, "--node=5", "--listen", listen, "--admin", admin,
-		"--spool", dir)
-	eventually(t, "the node goes on with the spool", func() bool { return readiness(admin) == http.StatusOK })
-	get(t, client, link)
-	if code := again.terminate(); code != exitDone {
-		t.Errorf("exit code %d", code)
-	}
-	var rows uint64
-	if err := db.Conn.QueryRow(t.Context(), "SELECT count() FROM clicks").Scan(&rows); err != nil || rows != 31 {
-		t.Errorf("%d rows after one more click, %v", rows, err)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
+	"carom/ingest/faults"
 )
 
 // A system is a running "carom up", seen from outside.
@@ -177,16 +178,7 @@ func (s *system) count(statement string, args ...any) (n uint64) {
 // eventually waits until holds does.
 func (s *system) eventually(what string, holds func() bool) {
 	s.t.Helper()
-	eventually(s.t, what, holds)
-}
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(stopLimit); !holds(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it has not come true within %v that %s", stopLimit, what)
-		}
-	}
+	faults.Await(s.t, what, holds)
 }
 
 // metrics are the samples of an admin listener by name and labels, as written there.

@@ -8,8 +8,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// A shelf serves the objects of one resource over the API.
-type shelf[R any, K resource[R]] struct {
+// An objectAPI serves the objects of one resource over the API.
+type objectAPI[R any, K resource[R]] struct {
 	control *Control
 	open    func(Scope) K // the resource for one request
 	one     string        // what one object is called, by its key: brand
@@ -18,7 +18,7 @@ type shelf[R any, K resource[R]] struct {
 	removes Role          // may delete
 }
 
-// An ObjectPath says which object a request is about. Its parameters are documented by shelf, whose resource names them.
+// An ObjectPath says which object a request is about. Its parameters are documented by objectAPI, whose resource names them.
 type ObjectPath struct {
 	Brand string `query:"brand" hidden:"true"`
 	key   string
@@ -68,13 +68,13 @@ type objectAnswer struct {
 	Body     any
 }
 
-func (s shelf[R, K]) desk(ctx context.Context) *desk[R] {
-	return newDesk[R](s.control, s.open(ScopeOf(ctx)))
+func (s objectAPI[R, K]) request(ctx context.Context) *objectRequest[R] {
+	return newObjectRequest[R](s.control, s.open(ScopeOf(ctx)))
 }
 
 // answer shows a row.
-func (s shelf[R, K]) answer(d *desk[R], row *R, status int) (*objectAnswer, error) {
-	told, etag, err := d.show(row)
+func (s objectAPI[R, K]) answer(o *objectRequest[R], row *R, status int) (*objectAnswer, error) {
+	told, etag, err := o.show(row)
 	if err != nil {
 		return nil, s.control.problem(err)
 	}
@@ -85,7 +85,7 @@ func (s shelf[R, K]) answer(d *desk[R], row *R, status int) (*objectAnswer, erro
 	return answer, nil
 }
 
-func (s shelf[R, K]) register(api huma.API) {
+func (s objectAPI[R, K]) register(api huma.API) {
 	object := s.describe(api)
 
 	create := operation("create-"+s.one, http.MethodPost, "/"+s.open(Scope{}).name(), s.adds, "Create "+indefinite(s.one))
@@ -110,7 +110,7 @@ func (s shelf[R, K]) register(api huma.API) {
 }
 
 // operation describes an operation on one object, whose key is in the path.
-func (s shelf[R, K]) operation(does, method string, role Role, summary string) huma.Operation {
+func (s objectAPI[R, K]) operation(does, method string, role Role, summary string) huma.Operation {
 	op := operation(does+"-"+s.one, method, "/"+s.open(Scope{}).name()+"/{"+s.one+"}", role, summary)
 	text := &huma.Schema{Type: huma.TypeString}
 	op.Parameters = append(op.Parameters, &huma.Param{Name: s.one, In: "path", Required: true, Schema: text, Description: "key of the " + s.one})
@@ -122,21 +122,21 @@ func (s shelf[R, K]) operation(does, method string, role Role, summary string) h
 	return op
 }
 
-func (s shelf[R, K]) create(ctx context.Context, in *createRequest) (*objectAnswer, error) {
+func (s objectAPI[R, K]) create(ctx context.Context, in *createRequest) (*objectAnswer, error) {
 	f, err := parseFields(in.RawBody)
 	if err != nil {
 		return nil, s.control.problem(err)
 	}
-	d := s.desk(ctx)
-	row, err := d.create(ctx, f)
+	o := s.request(ctx)
+	row, err := o.create(ctx, f)
 	if err != nil {
 		return nil, s.control.problem(err)
 	}
-	return s.answer(d, &row, http.StatusCreated)
+	return s.answer(o, &row, http.StatusCreated)
 }
 
 // address is where an object is found.
-func (s shelf[R, K]) address(told object) string {
+func (s objectAPI[R, K]) address(told object) string {
 	kind := s.open(Scope{})
 	address := APIPrefix + "/" + kind.name() + "/" + url.PathEscape(told.text(kind.identity()[0]))
 	if s.branded {
@@ -145,34 +145,34 @@ func (s shelf[R, K]) address(told object) string {
 	return address
 }
 
-func (s shelf[R, K]) get(ctx context.Context, in *getRequest) (*objectAnswer, error) {
-	d := s.desk(ctx)
-	row, err := d.resource.one(ctx, s.control, in.Brand, in.key)
+func (s objectAPI[R, K]) get(ctx context.Context, in *getRequest) (*objectAnswer, error) {
+	o := s.request(ctx)
+	row, err := o.resource.one(ctx, s.control, in.Brand, in.key)
 	if err != nil {
 		return nil, s.control.problem(err)
 	}
-	answer, err := s.answer(d, &row, http.StatusOK)
+	answer, err := s.answer(o, &row, http.StatusOK)
 	if err == nil && matchETag(in.IfNoneMatch, answer.ETag) {
 		answer.Status = http.StatusNotModified
 	}
 	return answer, err
 }
 
-func (s shelf[R, K]) change(ctx context.Context, in *changeRequest) (*objectAnswer, error) {
+func (s objectAPI[R, K]) change(ctx context.Context, in *changeRequest) (*objectAnswer, error) {
 	f, err := parseFields(in.RawBody)
 	if err != nil {
 		return nil, s.control.problem(err)
 	}
-	d := s.desk(ctx)
-	row, err := d.change(ctx, in.Brand, in.key, in.IfMatch, f)
+	o := s.request(ctx)
+	row, err := o.change(ctx, in.Brand, in.key, in.IfMatch, f)
 	if err != nil {
 		return nil, s.control.problem(err)
 	}
-	return s.answer(d, &row, http.StatusOK)
+	return s.answer(o, &row, http.StatusOK)
 }
 
-func (s shelf[R, K]) remove(ctx context.Context, in *removeRequest) (*struct{}, error) {
-	return nil, s.control.problem(s.desk(ctx).remove(ctx, in.Brand, in.key, in.IfMatch))
+func (s objectAPI[R, K]) remove(ctx context.Context, in *removeRequest) (*struct{}, error) {
+	return nil, s.control.problem(s.request(ctx).remove(ctx, in.Brand, in.key, in.IfMatch))
 }
 
 // A PageRequest says which part of a list is meant.
@@ -191,7 +191,7 @@ type brandedRequest struct {
 
 // registerList serves a list in pages. read returns up to limit rows with numbers above after, in the order of their numbers.
 func registerList[R any, K resource[R], I interface{ page() PageRequest }](
-	api huma.API, s shelf[R, K], read func(k K, ctx context.Context, c *Control, in *I, after uint32, limit int) ([]R, error),
+	api huma.API, s objectAPI[R, K], read func(k K, ctx context.Context, c *Control, in *I, after uint32, limit int) ([]R, error),
 ) {
 	kind := s.open(Scope{}).name()
 	op := operation("list-"+kind, http.MethodGet, "/"+kind, Analyst, "List "+kind)
@@ -213,7 +213,7 @@ func registerList[R any, K resource[R], I interface{ page() PageRequest }](
 			last, _ := k.stamped(&rows[page.Limit-1])
 			next = formatCursor(last)
 		}
-		list, err := newDesk[R](s.control, k).showAll(rows)
+		list, err := newObjectRequest[R](s.control, k).showAll(rows)
 		if err != nil {
 			return nil, s.control.problem(err)
 		}
