@@ -118,7 +118,11 @@ func (in *Ingest) openSpool(c Config, log *slog.Logger) (clicks, conversions sou
 		return clicks, conversions, err
 	}
 	clickRing := c.Ring
-	clickRing.BudgetBytes, clickRing.KeepFree = c.SpoolBytes, c.stateBytes()
+	clickRing.BudgetBytes, clickRing.KeepFree = c.spoolBudget(), c.stateBytes()
+	if clickRing.BudgetBytes < c.SpoolBytes {
+		log.Warn("the spool takes less than its budget, which would be more files than a process can map: take larger segments",
+			"budget", c.SpoolBytes, "takes", clickRing.BudgetBytes, "segment", c.Ring.SegmentBytes)
+	}
 	c.ConversionRing.KeepFree = c.stateBytes()
 	if clicks, err = in.source(s, clickRing, clicksDir, clickMillis, log); err != nil {
 		return clicks, conversions, errors.Join(err, s.close())
@@ -129,6 +133,13 @@ func (in *Ingest) openSpool(c Config, log *slog.Logger) (clicks, conversions sou
 	in.spool = s
 	return clicks, conversions, nil
 }
+
+// mostSegments of a spool leave half of the mappings that Linux gives a process (vm.max_map_count, 65530) to everything else: one too
+// many, and the Go runtime crashes, at each start again.
+const mostSegments = 1 << 15
+
+// spoolBudget is how many bytes of clicks the spool takes.
+func (c Config) spoolBudget() int { return min(c.SpoolBytes, mostSegments*c.Ring.SegmentBytes) }
 
 // stateBytes is what the disk must have room for besides segments, or what they hold could not be sent: the state of the batch under
 // way and that of the one before. A batch as it is sent is smaller than its records, of which longRecord is a long one.

@@ -357,3 +357,19 @@ func TestHighWaterRaised(t *testing.T) {
 		}
 	}
 }
+
+// A budget in small segments is not more files than a process can map.
+func TestSpoolBudget(t *testing.T) {
+	for _, test := range []struct{ budget, segment, want int }{
+		{8 << 30, 4 << 20, 8 << 30},
+		{64 << 20, 64 << 10, 64 << 20},
+		{8 << 30, 64 << 10, 2 << 30},
+		{1 << 40, 4 << 20, 128 << 30},
+	} {
+		c := Default()
+		c.SpoolBytes, c.Ring.SegmentBytes = test.budget, test.segment
+		if got := c.spoolBudget(); got != test.want {
+			t.Errorf("%d bytes in segments of %d: %d are taken, want %d", test.budget, test.segment, got, test.want)
+		}
+	}
+}

@@ -66,6 +66,8 @@ func TestFaultWriterStopped(t *testing.T) {
 		if got := metrics(t, address)["carom_control_leader"]; got != 0 {
 			t.Errorf("carom_control_leader of the standby is %v", got)
 		}
+		answers := func() bool { return clickhouse.DB().Conn.Ping(t.Context()) == nil }
+		faults.Await(t, "ClickHouse answers, which a stopped process may have taken along", answers)
 		if got := carom(append([]string{"links", "list"}, flags...)...); got.code == exitDone || !strings.Contains(got.errOut, standbyFlags[1]) {
 			t.Errorf("the one that was stopped answers %s%s", got.out, got.errOut)
 		}
@@ -73,7 +75,7 @@ func TestFaultWriterStopped(t *testing.T) {
 			t.Errorf("exit code %d", code)
 		}
 		writer, flags = standby, standbyFlags
-		faults.Await(t, "ClickHouse answers", func() bool { return clickhouse.DB().Conn.Ping(t.Context()) == nil })
+		faults.Await(t, "ClickHouse answers", answers)
 		nothingTwice(t, clickhouse.DB())
 	}
 	last := append([]string{"import", "links", manyLinks(t, 1, "first")}, flags...)

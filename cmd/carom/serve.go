@@ -30,7 +30,7 @@ type serveCommand struct {
 	BufferBytes   int           `default:"268435456" env:"CAROM_BUFFER_BYTES" help:"Memory for clicks that ClickHouse has not taken yet, without a spool."`
 	Spool         string        `placeholder:"DIR" env:"CAROM_SPOOL" help:"Directory that keeps clicks until ClickHouse has taken them, whatever dies; must outlive the node (none: memory)."`
 	SpoolBudget   int           `default:"8589934592" env:"CAROM_SPOOL_BUDGET" help:"Bytes of clicks in the spool; beyond them the newest is dropped and counted."`
-	SpoolSegment  int           `default:"4194304" env:"CAROM_SPOOL_SEGMENT" help:"Bytes of one file of the spool, a power of two from 65536: smaller ones take less disk in advance, at least three for each core."`
+	SpoolSegment  int           `default:"4194304" env:"CAROM_SPOOL_SEGMENT" help:"Bytes of one file of the spool, a power of two from 65536: smaller ones take less disk in advance, at least three for each core; there are at most 32768."`
 	SyncInterval  time.Duration `default:"200ms" env:"CAROM_SYNC_INTERVAL" help:"A power loss loses at most so much of the spool; 0 writes each click to the disk before its answer."`
 	Snapshot      string        `placeholder:"FILE" env:"CAROM_SNAPSHOT" help:"File that keeps the link table, from which the node starts while ClickHouse is away (table.snapshot in the spool; none without one)."`
 	Compress      bool          `env:"CAROM_COMPRESS" help:"LZ4 towards ClickHouse: for links slower than a LAN."`
