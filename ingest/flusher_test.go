@@ -14,7 +14,7 @@ import (
 	"carom/deploy/engine"
 	"carom/geo"
 	"carom/ingest/chtest"
-	"carom/metric/metrictest"
+	"carom/ingest/metric/metrictest"
 )
 
 // noPlaces is a database that knows no place.

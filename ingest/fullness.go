@@ -6,8 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"carom/ingest/metric"
 	"carom/ingest/ring"
-	"carom/metric"
 )
 
 // A fullness tells operators why a ring takes no more: a log line when it begins, then at most once a minute while it lasts. The

@@ -10,7 +10,7 @@ import (
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
 	"carom/ingest/faults"
-	"carom/metric/metrictest"
+	"carom/ingest/metric/metrictest"
 )
 
 // longClick is one with the longest query, which no other has.

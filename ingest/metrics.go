@@ -7,8 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"carom/ingest/metric"
 	"carom/ingest/ring"
-	"carom/metric"
 )
 
 // A dropReason says why an accepted record will never be stored.

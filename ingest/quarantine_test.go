@@ -12,7 +12,7 @@ import (
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
 	"carom/ingest/faults"
-	"carom/metric/metrictest"
+	"carom/ingest/metric/metrictest"
 )
 
 // While the disk of the spool refuses a file, delivery waits and says so; it goes on when the disk is mended. A directory of

@@ -23,7 +23,7 @@ import (
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
 	"carom/ingest/faults"
-	"carom/metric/metrictest"
+	"carom/ingest/metric/metrictest"
 )
 
 // alter changes something in the test's database as its administrator.

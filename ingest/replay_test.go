@@ -14,7 +14,7 @@ import (
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
 	"carom/ingest/faults"
-	"carom/metric/metrictest"
+	"carom/ingest/metric/metrictest"
 )
 
 // replaySpool replays as the command does.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"carom/metric"
+	"carom/ingest/metric"
 )
 
 // rivals notices, by what node_ledger says, another process that accepts clicks under this node's number, whose click ids would

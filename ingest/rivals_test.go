@@ -9,7 +9,7 @@ import (
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
 	"carom/ingest/faults"
-	"carom/metric/metrictest"
+	"carom/ingest/metric/metrictest"
 )
 
 // What looks at the ledger find, and what they mean.

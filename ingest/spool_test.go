@@ -19,8 +19,8 @@ import (
 	"carom/deploy/engine"
 	"carom/ingest/chtest"
 	"carom/ingest/faults"
+	"carom/ingest/metric/metrictest"
 	"carom/ingest/ring"
-	"carom/metric/metrictest"
 )
 
 // unreachable is a DSN where nobody listens.

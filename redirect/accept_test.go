@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"carom/ingest"
-	"carom/metric/metrictest"
+	"carom/ingest/metric/metrictest"
 )
 
 func TestPanicFailsOneRequest(t *testing.T) {

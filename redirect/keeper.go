@@ -11,7 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"carom/metric"
+	"carom/ingest/metric"
 )
 
 // A keeper writes snapshots of what a Source has read, in the background, and reads the one that a start goes on from. Its

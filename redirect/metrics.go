@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"carom/metric"
+	"carom/ingest/metric"
 )
 
 // An outcome is how a request on the public listener ended: the label of carom_redirects_total.

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"carom/ingest"
-	"carom/metric/metrictest"
+	"carom/ingest/metric/metrictest"
 )
 
 // Each way a request can end moves its own counter by one and no other.

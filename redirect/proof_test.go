@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"carom/control"
-	"carom/metric/metrictest"
+	"carom/ingest/metric/metrictest"
 	"carom/redirect"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"carom/metric"
+	"carom/ingest/metric"
 )
 
 // A Proof says how far a table is known to be what ClickHouse holds.

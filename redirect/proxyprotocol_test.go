@@ -14,7 +14,7 @@ import (
 	"github.com/pires/go-proxyproto"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"carom/metric/metrictest"
+	"carom/ingest/metric/metrictest"
 )
 
 // newProxiedEdge trusts this machine to be a proxy that sends PROXY headers.

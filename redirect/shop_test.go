@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"carom/ingest"
-	"carom/metric/metrictest"
+	"carom/ingest/metric/metrictest"
 )
 
 // A shop is a server with two brands, and what a test needs to send conversions to it.

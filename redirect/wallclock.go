@@ -9,7 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"carom/metric"
+	"carom/ingest/metric"
 )
 
 // A wallClock is what the node takes for the time: the machine's clock, put right where it is known to be wrong. A machine without

@@ -19,7 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"carom/metric"
+	"carom/ingest/metric"
 )
 
 // newRegistry is a registry with the process's own numbers.

@@ -11,7 +11,7 @@ import (
 
 	"carom/geo"
 	"carom/ingest"
-	"carom/metric"
+	"carom/ingest/metric"
 	"carom/redirect"
 )
 

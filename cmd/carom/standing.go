@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"carom/control"
-	"carom/metric"
+	"carom/ingest/metric"
 )
 
 // A standing tells operators whether a control process writes. A standby is healthy but not ready, so that a balancer finds the one

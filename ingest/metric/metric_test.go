@@ -7,8 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"carom/metric"
-	"carom/metric/metrictest"
+	"carom/ingest/metric"
+	"carom/ingest/metric/metrictest"
 )
 
 func TestWhatIsExportedFollowsItsSource(t *testing.T) {
