@@ -73,7 +73,7 @@ func NewSource(c SourceConfig, sealer *Sealer, server *Server, reg prometheus.Re
 	}, nil
 }
 
-// Start loads the table in the background, from the snapshot first, and then follows changes.
+// Start loads the table in the background, or goes on from what Restore found, and then follows changes.
 func (s *Source) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
@@ -89,7 +89,6 @@ func (s *Source) Stop() error {
 
 func (s *Source) run(ctx context.Context) {
 	defer close(s.done)
-	s.Restore()
 	defer s.keeper.wait()
 	tick := time.NewTicker(s.config.Poll)
 	defer tick.Stop()
@@ -138,7 +137,8 @@ func (s *Source) proofDue() bool {
 	return time.Since(s.prover.looked) >= wait
 }
 
-// Restore gives the server the table of the snapshot, where there is one. From there on only what has changed since is read.
+// Restore gives the server the table of the snapshot, where there is one. From there on only what has changed since is read. It is for
+// before Start.
 func (s *Source) Restore() {
 	began := time.Now()
 	kept, ok := s.keeper.load()

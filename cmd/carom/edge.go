@@ -57,12 +57,13 @@ func newEdge(c edgeConfig, reg prometheus.Registerer, log *slog.Logger) (*edge, 
 	return e, nil
 }
 
-// start serves. The listener answers 503 until the table is loaded.
+// start serves. The listener answers 503 until the table is loaded; with a snapshot that is before it listens.
 func (e *edge) start(ctx context.Context) error {
 	if err := e.places.Start(ctx); err != nil {
 		return err
 	}
 	e.ingest.Start()
+	e.source.Restore()
 	if err := e.server.Start(); err != nil {
 		return errors.Join(err, e.ingest.Stop(ctx))
 	}
