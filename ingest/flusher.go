@@ -168,7 +168,7 @@ func (f *Flusher) Start() {
 }
 
 // Stop delivers what the ring holds and ends. When ctx ends first, what is left is counted as dropped with reason
-// "shutdown" and the error says how much. Nothing may be put into the ring any more.
+// "shutdown" and the error says how much; with a spool it stays there for the next start. Nothing may be put into the ring any more.
 func (f *Flusher) Stop(ctx context.Context) error {
 	f.stopOnce.Do(func() { close(f.stop) })
 	select {
@@ -182,6 +182,9 @@ func (f *Flusher) Stop(ctx context.Context) error {
 		return fmt.Errorf("%d records for ClickHouse not delivered in time: %w", n, ctx.Err())
 	}
 	if n := f.metrics.waiting.Load(); n > 0 {
+		if err := f.ring.Held(); err != nil {
+			return fmt.Errorf("%d records for ClickHouse are not delivered: %w", n, err)
+		}
 		f.log.Info("records stay in the spool for the next start", "records", n)
 	}
 	return nil

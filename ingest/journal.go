@@ -18,10 +18,11 @@ type journal struct {
 	state      *state
 	split      split // of the state's parts; the zero value where none is cut up
 	quarantine *quarantine
+	held       func() error // fails where the directory has become another's, so that nothing may be written there
 }
 
 func openJournal(dir string) (*journal, error) {
-	j := &journal{dir: dir, quarantine: newQuarantine(dir)}
+	j := &journal{dir: dir, quarantine: newQuarantine(dir), held: func() error { return nil }}
 	var err error
 	if j.state, err = loadState(dir); err != nil {
 		return j, err
@@ -33,10 +34,12 @@ func openJournal(dir string) (*journal, error) {
 // keep puts on the disk what the flight is sent as: at first its parts, with their bytes, later only the pieces that they are cut into.
 // last is the highest number given to a part, aside how many rows were set aside since ClickHouse last took any.
 func (j *journal) keep(fl *flight, last uint64, aside int, p *pace.Pace) error {
-	var err error
-	if len(j.state.Parts) > 0 && j.state.Parts[0].Number == fl.whole[0].number {
+	err := j.held()
+	switch {
+	case err != nil:
+	case len(j.state.Parts) > 0 && j.state.Parts[0].Number == fl.whole[0].number:
 		err = j.keepSplit(fl, last, aside)
-	} else {
+	default:
 		err = j.keepState(fl, last, aside, p)
 	}
 	if err != nil {
@@ -96,8 +99,8 @@ func (j *journal) keepSplit(fl *flight, last uint64, aside int) error {
 
 // note puts a row into the quarantine; one that an earlier process set aside may be there already.
 func (j *journal) note(r refusedRow, perhapsThere bool) error {
-	there, err := false, error(nil)
-	if perhapsThere {
+	there, err := false, j.held()
+	if err == nil && perhapsThere {
 		there, err = j.quarantine.holds(r.Batch)
 	}
 	if err == nil && !there {
@@ -119,7 +122,10 @@ func (j *journal) settle(fl *flight, last uint64, aside int) error {
 	done.Parts, done.Begin, done.Batch, done.Aside = nil, nil, last, aside
 	cut := len(j.split.Pieces) > 0
 	j.state, j.split = &done, split{}
-	err := done.save(j.dir, nil)
+	err := j.held()
+	if err == nil {
+		err = done.save(j.dir, nil)
+	}
 	if err == nil && cut {
 		err = os.Remove(filepath.Join(j.dir, splitFile)) // a later flight's state makes it void if it stays
 	}
@@ -130,11 +136,14 @@ func (j *journal) settle(fl *flight, last uint64, aside int) error {
 func (j *journal) rest(read ring.Positions, counted account) error {
 	next := *j.state
 	next.Positions, next.Account = read, counted
-	if err := next.save(j.dir, nil); err != nil {
-		return err
+	err := j.held()
+	if err == nil {
+		err = next.save(j.dir, nil)
 	}
-	j.state = &next
-	return nil
+	if err == nil {
+		j.state = &next
+	}
+	return err
 }
 
 // last is the highest number given to a part.

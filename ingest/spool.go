@@ -257,6 +257,9 @@ func (s *spool) ring(c ring.Config, kind string, seen func(record []byte)) (*rin
 		return nil, nil, ring.Recovered{}, err
 	}
 	r, found, err := ring.Open(c, j.state.kept(), j.state.Positions, seen)
+	if err == nil {
+		j.held = r.Held
+	}
 	return r, j, found, err
 }
 

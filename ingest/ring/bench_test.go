@@ -153,7 +153,7 @@ func BenchmarkFile(b *testing.B) {
 		dir, spent := b.TempDir(), 0.0
 		for b.Loop() {
 			before := cpu()
-			f, err := createFile(dir, h, (*file).msync, nil)
+			f, err := createFile(dir, h, (*file).msync)
 			spent += cpu() - before
 			b.StopTimer()
 			if err == nil {
@@ -168,7 +168,7 @@ func BenchmarkFile(b *testing.B) {
 	})
 	b.Run("recycle", func(b *testing.B) {
 		dir, spent := b.TempDir(), 0.0
-		f, err := createFile(dir, h, (*file).msync, nil)
+		f, err := createFile(dir, h, (*file).msync)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -183,7 +183,7 @@ func BenchmarkFile(b *testing.B) {
 			h.number++
 			before := cpu()
 			b.StartTimer()
-			err := f.recycle(dir, h, false, nil)
+			err := f.recycle(dir, h, false)
 			spent += cpu() - before
 			if err != nil {
 				b.Fatal(err)

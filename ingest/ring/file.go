@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
-
-	"carom/ingest/pace"
 )
 
 // A file is one mapped segment file. It holds no descriptor: the mapping keeps the bytes.
@@ -70,7 +68,7 @@ func segmentPath(dir string, lane int, number uint32) string {
 
 // createFile makes a segment file whose every block exists, so that a full disk is an error here and never a SIGBUS in
 // a producer, and whose pages are in memory.
-func createFile(dir string, h header, disk syncFunc, p *pace.Pace) (_ *file, err error) {
+func createFile(dir string, h header, disk syncFunc) (_ *file, err error) {
 	path := segmentPath(dir, h.lane, h.number)
 	unfinished := path + unfinishedSuffix
 	f, err := os.OpenFile(unfinished, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -98,7 +96,7 @@ func createFile(dir string, h header, disk syncFunc, p *pace.Pace) (_ *file, err
 	if err := os.Rename(unfinished, path); err != nil {
 		return nil, errors.Join(fmt.Errorf("name a segment: %w", err), unix.Munmap(mapped))
 	}
-	if err := errors.Join(SyncDir(dir), populate(mapped, p)); err != nil { // the file stays and is recovered as empty
+	if err := errors.Join(SyncDir(dir), populate(mapped)); err != nil { // the file stays and is recovered as empty
 		return nil, errors.Join(fmt.Errorf("prepare %s: %w", path, err), unix.Munmap(mapped))
 	}
 	return x, nil
@@ -119,27 +117,17 @@ func (f *file) mark(watermark uint64) {
 
 // populate makes pages ready to be written now rather than under a producer's hand. Syncing a page undoes that for
 // it, at the price of a fault of some microseconds for the next producer there.
-func populate(pages []byte, p *pace.Pace) error {
-	for step := range slices.Chunk(pages, stepBytes) {
-		err := unix.Madvise(step, unix.MADV_POPULATE_WRITE)
-		if errors.Is(err, unix.EINVAL) { // Linux before 5.14
-			err = nil
-			for i := 0; i < len(step); i += os.Getpagesize() {
-				first := word(step, uint64(i))
-				atomic.StoreUint64(first, atomic.LoadUint64(first))
-			}
-		}
-		if err != nil {
-			return err
-		}
-		p.Step()
+func populate(pages []byte) error {
+	err := unix.Madvise(pages, unix.MADV_POPULATE_WRITE)
+	if !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	for i := 0; i < len(pages); i += os.Getpagesize() { // Linux before 5.14
+		first := word(pages, uint64(i))
+		atomic.StoreUint64(first, atomic.LoadUint64(first))
 	}
 	return nil
 }
-
-// stepBytes are made ready at a time: short enough that on a node of one core nobody waits for it, and that they are still in the
-// processor's cache when they are cleared.
-const stepBytes = 256 << 10
 
 // openFile maps a segment file that an earlier process left, as long as it is.
 func openFile(path string) (*file, error) {
@@ -168,19 +156,24 @@ func (f *file) extent() extent {
 	return extent{buf: f.mapped[min(headerBytes, len(f.mapped)):], file: f}
 }
 
+// recycleStep is how many bytes are made ready at a time: short enough that on a node of one core nobody waits for it, and that
+// they are still in the processor's cache when they are cleared.
+const recycleStep = 256 << 10
+
 // recycle makes the file of a released segment the lane's next one. It is cleared in memory alone, and nothing is synced: after a
 // power loss bytes of the earlier segment may stand behind the watermark, and where the header is the earlier segment's, that is
 // stored elsewhere. eager is for files that no syncer marks: they are zero on the disk before the header says what they are now.
-func (f *file) recycle(dir string, h header, eager bool, p *pace.Pace) error {
-	for from := 0; from < len(f.mapped); from += stepBytes {
-		step := f.mapped[from:min(from+stepBytes, len(f.mapped))]
-		if err := populate(step, p); err != nil { // told here, it would be a signal below
+func (f *file) recycle(dir string, h header, eager bool) error {
+	for from := 0; from < len(f.mapped); from += recycleStep {
+		step := f.mapped[from:min(from+recycleStep, len(f.mapped))]
+		if err := populate(step); err != nil { // told here, it would be a signal below
 			return fmt.Errorf("prepare %s: %w", f.path, err)
 		}
 		if from == 0 {
 			step = step[headerBytes:]
 		}
 		clear(step)
+		runtime.Gosched()
 	}
 	watermark := uint64(0)
 	if eager {

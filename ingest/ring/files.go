@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"carom/ingest/pace"
 )
 
 // files is the store of a ring that outlives its process. A goroutine of its own, the keeper, makes each lane's next file
@@ -33,7 +31,6 @@ type files struct {
 	count   int               // files that exist, the recovered and the prepared ones included
 	failure error             // of the last attempt to make a file
 
-	pace *pace.Pace // keeper only
 	wake chan struct{}
 	stop chan struct{}
 	done sync.WaitGroup
@@ -72,7 +69,7 @@ func (fs *files) start(next []uint32) error {
 		if fs.count >= fs.limit() || fs.fits() && errors.Is(fs.roomFor(lane, number), unix.ENOSPC) {
 			break
 		}
-		f, err := createFile(fs.config.Dir, fs.header(lane, number), fs.disk, nil)
+		f, err := createFile(fs.config.Dir, fs.header(lane, number), fs.disk)
 		if err != nil {
 			return err
 		}
@@ -140,8 +137,6 @@ const lookEvery = time.Second
 
 // keep is the keeper.
 func (fs *files) keep() {
-	fs.pace = pace.New()
-	defer fs.pace.Close()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {
@@ -168,7 +163,10 @@ func (fs *files) keep() {
 // work makes the files that are wanted, of released ones where there are any, and removes the released ones that are
 // not needed again: also where none could be made, as the disk may be full of them.
 func (fs *files) work(now time.Time) error {
-	var err error
+	err := fs.held()
+	if err != nil {
+		return err
+	}
 	for lane := range fs.config.Lanes {
 		if err = fs.prepare(lane); err != nil {
 			break
@@ -244,9 +242,9 @@ func (fs *files) prepare(lane int) error {
 	var err error
 	made := 0
 	if f != nil {
-		err = f.recycle(fs.config.Dir, fs.header(lane, number), fs.config.SyncEvery == 0, fs.pace)
+		err = f.recycle(fs.config.Dir, fs.header(lane, number), fs.config.SyncEvery == 0)
 	} else if err = fs.roomFor(lane, number); err == nil {
-		if f, err = createFile(fs.config.Dir, fs.header(lane, number), fs.disk, fs.pace); err == nil {
+		if f, err = createFile(fs.config.Dir, fs.header(lane, number), fs.disk); err == nil {
 			made = 1
 		}
 	}
@@ -315,13 +313,16 @@ func (fs *files) leavesRoom() error {
 	return nil
 }
 
+// held fails where files would be made, named and removed in another's directory.
+func (fs *files) held() error { return Held(fs.lock, fs.config.Dir) }
+
 func (fs *files) close() error {
 	close(fs.stop)
 	fs.done.Wait()
 	fs.syncDirty()
-	var err error
+	err := fs.held()
 	for _, f := range fs.freed {
-		if f.damaged { // the next Open would not know
+		if f.damaged && err == nil { // the next Open would not know
 			err = errors.Join(err, f.remove())
 		}
 	}

@@ -118,6 +118,9 @@ func (r *Ring) take(l *lane) (extent, bool) {
 // Close ends what a ring in files does in the background, after syncing. Late producers may still push.
 func (r *Ring) Close() error { return r.store.close() }
 
+// Held fails with ErrMoved where the directory of a ring in files is not where it was opened any more. Any goroutine may ask.
+func (r *Ring) Held() error { return r.store.held() }
+
 // Reserve takes room for a payload of n bytes (1 to MaxRecord) in the lane that hint selects. It reports false, and
 // the record is counted in Stats.Full, when the budget is used up. It never waits and never allocates.
 func (r *Ring) Reserve(hint uint64, n int) (Slot, bool) {

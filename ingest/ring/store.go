@@ -26,6 +26,8 @@ type store interface {
 	refusals(lane int) *atomic.Uint64
 	// err says why take fails for another reason than the budget, or nil.
 	err() error
+	// held fails with ErrMoved where the directory of the store is another's now.
+	held() error
 	// close ends what the store does in the background. The bytes stay writable: a producer may be late.
 	close() error
 }
@@ -92,5 +94,7 @@ func (m *memory) shrink(now time.Time) {
 func (m *memory) refusals(int) *atomic.Uint64 { return new(atomic.Uint64) }
 
 func (m *memory) err() error { return nil }
+
+func (m *memory) held() error { return nil }
 
 func (m *memory) close() error { return nil }
