@@ -34,8 +34,9 @@ func (f *fullness) look(st ring.Stats, table string, now time.Time) {
 		f.log.Error("the spool gets no more room on its disk: once what it has is full, the newest records are dropped and counted",
 			append(about, "error", st.Err, "advice", "make room on the disk or make it writable: the node goes on by itself")...)
 	} else {
-		f.log.Error("the budget is used up: the newest records are dropped and counted",
-			append(about, "advice", "bring ClickHouse back; a larger --spool-budget, without a spool --buffer-bytes, lasts longer")...)
+		f.log.Error("the buffer has no room: the newest records are dropped and counted",
+			append(about, "advice", "near the budget bring ClickHouse back, a larger --spool-budget, without a spool --buffer-bytes, lasts longer; "+
+				"far below it the machine is too busy to make room in time")...)
 	}
 	f.told, f.full = now, st.Full
 }

@@ -23,9 +23,9 @@ func TestFullSpoolIsTold(t *testing.T) {
 		want []string // parts of the line; none: there is no line
 	}{
 		{"refusals of an earlier process", ring.Stats{Full: 7}, 0, nil},
-		{"the first refusals", ring.Stats{Full: 10, Bytes: 64}, time.Second, []string{"budget is used up", "table=clicks", "dropped=3", "bytes=64", "--spool-budget"}},
+		{"the first refusals", ring.Stats{Full: 10, Bytes: 64}, time.Second, []string{"buffer has no room", "table=clicks", "dropped=3", "bytes=64", "--spool-budget"}},
 		{"more within the minute", ring.Stats{Full: 12}, 30 * time.Second, nil},
-		{"a minute later", ring.Stats{Full: 15}, 61 * time.Second, []string{"budget is used up", "dropped=5"}},
+		{"a minute later", ring.Stats{Full: 15}, 61 * time.Second, []string{"buffer has no room", "dropped=5"}},
 		{"no more since", ring.Stats{Full: 15}, 3 * time.Minute, nil},
 		{"a disk that is full, before anything is lost", ring.Stats{Full: 15, Err: noRoom}, 4 * time.Minute, []string{"disk", "dropped=0", "no space left"}},
 		{"room again", ring.Stats{Full: 15}, 6 * time.Minute, nil},
