@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// stretch is how long work goes on between two steps aside: a redirect takes some 10 µs, a step aside 3 µs.
+	// stretch is how long work goes on between two steps aside: a redirect takes some 10 µs, a step aside a few.
 	stretch = 200 * time.Microsecond
 	// few is the largest GOMAXPROCS for which work steps aside: filling batches and sending them keep two processors busy at most.
 	few = 2
