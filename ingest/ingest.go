@@ -130,6 +130,7 @@ func (in *Ingest) openSpool(c Config, log *slog.Logger) (clicks, conversions sou
 	if conversions, err = in.source(s, c.ConversionRing, conversionsDir, conversionMillis, log); err != nil {
 		return clicks, conversions, errors.Join(err, clicks.ring.Close(), s.close())
 	}
+	warnOfRoom(c.Spool, clickRing.BudgetBytes, clicks.ring.Stats().Bytes, log)
 	in.spool = s
 	return clicks, conversions, nil
 }
