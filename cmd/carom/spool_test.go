@@ -25,8 +25,10 @@ func TestSpoolOfAKilledNode(t *testing.T) {
 	_, control := cluster.startControl(t, db.DSN(engine.Admin))
 	link := importSamples(t, control)
 	listen, admin, dsn := freePort(t), freePort(t), db.DSN(engine.Edge)
+	proxy := faults.NewProxy(t, db.Addr, "clicks")
+	proxy.HoldOn()
 	dir := filepath.Join(t.TempDir(), "spool")
-	node := spawn(t, "serve", "--clickhouse", dsn, "--cluster-secret", cluster.secret, "--node=5", "--listen", listen, "--admin", admin,
+	node := spawn(t, "serve", "--clickhouse", strings.Replace(dsn, db.Addr, proxy.Addr, 1), "--cluster-secret", cluster.secret, "--node=5", "--listen", listen, "--admin", admin,
 		"--spool", dir, "--batch-age=1h")
 	faults.Await(t, "/readyz is 200", func() bool { return readiness(admin) == http.StatusOK })
 	client := browserTo(listen)

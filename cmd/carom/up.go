@@ -27,6 +27,8 @@ type upCommand struct {
 
 	adminFlags
 	enginePorts
+
+	held []net.Listener // addresses of the two above, until they are listened on
 }
 
 const (
@@ -37,6 +39,7 @@ const (
 
 // Run brings everything up, prints what to click, and takes it down when the context ends.
 func (c *upCommand) Run(ctx context.Context, log *slog.Logger, terminal *console) (err error) {
+	defer c.release()
 	proxies, err := c.check()
 	if err != nil {
 		return err
@@ -93,6 +96,7 @@ func (c *upCommand) serve(
 	}
 	ops.about = node.about
 	mountAPI(ops.mux, writer, conn, log)
+	c.release()
 	if err := ops.listen(c.Admin); err != nil {
 		return err
 	}
@@ -129,11 +133,10 @@ func (c *upCommand) check() (proxies redirect.Proxies, err error) {
 	if proxies, err = redirect.ParseProxies(c.Proxies); err != nil {
 		return nil, fmt.Errorf("%w: %w", errUsage, err)
 	}
-	if c.Listen, err = freeAddress(c.Listen, "--listen"); err != nil {
+	if err := c.hold(&c.Listen, "--listen"); err != nil {
 		return nil, err
 	}
-	c.Admin, err = freeAddress(c.Admin, "--admin")
-	return proxies, err
+	return proxies, c.hold(&c.Admin, "--admin")
 }
 
 // edgeConfig is that of the one node of an up.
@@ -147,16 +150,26 @@ func (c *upCommand) edgeConfig(db *engine.Engine, secret []byte, proxies redirec
 	return config
 }
 
-// freeAddress fails where an address is taken, and chooses a port for port 0.
-func freeAddress(address, flag string) (string, error) {
-	if _, err := net.ResolveTCPAddr("tcp", address); err != nil {
-		return "", fmt.Errorf("%w: %s %q: must be host:port: %w", errUsage, flag, address, err)
+// hold fails where an address is taken, chooses a port for port 0, and keeps others off it until release.
+func (c *upCommand) hold(address *string, flag string) error {
+	if _, err := net.ResolveTCPAddr("tcp", *address); err != nil {
+		return fmt.Errorf("%w: %s %q: must be host:port: %w", errUsage, flag, *address, err)
 	}
-	l, err := net.Listen("tcp", address)
+	l, err := net.Listen("tcp", *address)
 	if err != nil {
-		return "", fmt.Errorf("listen on %s: %w; choose another address with %s", address, err, flag)
+		return fmt.Errorf("listen on %s: %w; choose another address with %s", *address, err, flag)
 	}
-	return l.Addr().String(), l.Close()
+	*address = l.Addr().String()
+	c.held = append(c.held, l)
+	return nil
+}
+
+// release leaves the addresses to those that listen there.
+func (c *upCommand) release() {
+	for _, l := range c.held {
+		_ = l.Close() // nobody was let in
+	}
+	c.held = nil
 }
 
 // openClickHouse opens a pool of connections; it connects when first used.

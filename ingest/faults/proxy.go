@@ -16,6 +16,7 @@ type Proxy struct {
 	server  string
 	marker  []byte // how the insert begins whose answers may be lost
 	losing  atomic.Bool
+	holding atomic.Bool
 	lost    atomic.Int64
 	delay   atomic.Int64 // nanoseconds
 	mu      sync.Mutex
@@ -56,6 +57,9 @@ func NewProxy(t testing.TB, server, table string) *Proxy {
 // LoseAnswers cuts the connection, from now on, where the answer to an insert would come back: the rows are stored and
 // nobody says so.
 func (p *Proxy) LoseAnswers(lose bool) { p.losing.Store(lose) }
+
+// HoldOn keeps connections to the server, from now on, when their client dies: the embedded engine may end otherwise.
+func (p *Proxy) HoldOn() { p.holding.Store(true) }
 
 // Lost is how many answers have been lost.
 func (p *Proxy) Lost() int { return int(p.lost.Load()) }
@@ -116,7 +120,11 @@ func (p *Proxy) forward(upstream, client net.Conn, inserting *atomic.Bool) {
 		if bytes.Contains(buf[:n], p.marker) {
 			inserting.Store(true)
 		}
-		if _, werr := upstream.Write(buf[:n]); err != nil || werr != nil {
+		_, werr := upstream.Write(buf[:n])
+		if err != nil && p.holding.Load() {
+			<-p.closed
+		}
+		if err != nil || werr != nil {
 			return
 		}
 	}
@@ -144,7 +152,7 @@ func (p *Proxy) back(client, upstream net.Conn, inserting *atomic.Bool) {
 		case <-p.closed:
 			return
 		}
-		if _, err := client.Write(buf[:n]); err != nil {
+		if _, err := client.Write(buf[:n]); err != nil && !p.holding.Load() {
 			return
 		}
 	}

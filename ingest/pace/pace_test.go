@@ -52,18 +52,6 @@ func TestStepNowhere(t *testing.T) {
 	}
 }
 
-func TestStepAllocates(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	p := New()
-	defer p.Close()
-	if n := testing.AllocsPerRun(100, func() {
-		p.began = time.Time{}
-		p.Step()
-	}); n > 0 {
-		t.Errorf("%v allocations a step", n)
-	}
-}
-
 // BenchmarkStep is a step aside while no request waits.
 func BenchmarkStep(b *testing.B) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
