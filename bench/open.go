@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -19,7 +20,8 @@ import (
 // recorded: no coordinated omission. One thread and plain sockets, so that it disturbs little and measures microseconds.
 type openLoop struct {
 	conns  []conn
-	free   []int                           // connections with nothing under way
+	free   []int                           // connections with nothing under way, those never used first
+	unused int                             // of free
 	busy   []int                           // the others, few of all: the kernel looks at these only
 	polled []unix.PollFd                   // those of busy, in its order
 	slices map[int]*hdrhistogram.Histogram // by number: those that have some of their answers
@@ -108,6 +110,7 @@ func (o *openLoop) connect(addr string, conns int) error {
 		}
 		o.conns = append(o.conns, conn{fd: fd, in: make([]byte, 0, answerBytes)})
 		o.free = append(o.free, i)
+		o.unused++
 		err = errors.Join(
 			unix.Connect(fd, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())}),
 			unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
@@ -166,10 +169,16 @@ func (o *openLoop) run(ctx context.Context, s *stream, by slicing) error {
 	}
 }
 
-// send writes a request on a free connection.
+// send writes a request on a free connection: on one never used while there is one, as servers end those with 408 after some
+// seconds, then on the one used last.
 func (o *openLoop) send(slice int, due time.Time, request []byte) error {
-	i := o.free[len(o.free)-1]
-	o.free = o.free[:len(o.free)-1]
+	at := len(o.free) - 1
+	if o.unused > 0 {
+		at = 0
+		o.unused--
+	}
+	i := o.free[at]
+	o.free = slices.Delete(o.free, at, at+1)
 	c := &o.conns[i]
 	o.busy, o.polled = append(o.busy, i), append(o.polled, unix.PollFd{Fd: int32(c.fd), Events: unix.POLLIN})
 	c.slice, c.due, c.in = slice, due, c.in[:0]
